@@ -153,9 +153,7 @@ PAD_BUTTONS = tuple(
         "right_shoulder", "dpad_up", "dpad_down", "dpad_left", "dpad_right",
     )
 )  # fmt: skip
-PAD_AXES = tuple(
-    f"pad:{name}" for name in ("left_x", "left_y", "right_x", "right_y", "left_trigger", "right_trigger")
-)
+PAD_AXES = tuple(f"pad:{name}" for name in ("left_x", "left_y", "right_x", "right_y", "left_trigger", "right_trigger"))
 
 BUTTONS = frozenset([*(f"key:{name}" for name in KEYS), *MOUSE_BUTTONS, *PAD_BUTTONS])
 """Controls that are up or down."""
