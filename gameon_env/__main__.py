@@ -1,0 +1,5 @@
+"""``python -m gameon_env`` is ``gameon``."""
+
+from gameon_env.cli import main
+
+main()

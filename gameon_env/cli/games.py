@@ -1,0 +1,137 @@
+"""``gameon games``: what can be played, and what a profile says."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gameon_env.errors import MissingProgramError, ProfileError
+from gameon_env.games.profile import Profile, load_profile, profile_paths
+
+
+def command(
+    game: str | None = typer.Argument(None, help="A profile's name, or the path of a TOML file; all without it."),
+    as_json: bool = typer.Option(False, "--json", help="For programs."),
+) -> None:
+    """The games there are; with a name, all that the profile says.
+
+    A profile of your own is a TOML file. Put it into ~/.config/gameon-env/profiles, or name its path:
+
+    \b
+      title = "My game"
+      fps = 30                        # steps per second
+      time_limit_s = 120              # an episode is truncated then
+      score = "score"                 # the reader that is the raw score
+    \b
+      [launch]                        # or [attach] with window = "title regex", monitor = 0 or region = [l, t, w, h]
+      command = ["mygame", "--windowed", "--seed={seed}"]   # {python} {seed} {width} {height} {folder}
+      screen_size = [480, 640]        # height, width of the private display
+      install = "apt-get install mygame"
+    \b
+      [controls]
+      names = ["key:left", "key:right", "key:space", "mouse:dx", "mouse:dy", "mouse:left"]
+      mouse_scale_px = 100            # counts in one step that are 1.0
+    \b
+      [readers.score]                 # kinds: digits bar color template unchanged exit log python
+      kind = "digits"
+      region = [10, 10, 120, 24]      # left, top, width, height
+      font = "mygame_digits.png"      # made by: gameon teach
+      [readers.over]
+      kind = "color"
+      region = [200, 200, 240, 80]
+      color = [200, 30, 30]
+    \b
+      [[reward]]
+      reader = "score"
+      on = "change"                   # change increase decrease value
+      weight = 1.0
+      [[termination]]
+      reader = "over"                 # above = 1 unless given; below = ...; steps = 1
+      [reset]
+      mode = "keys"                   # relaunch keys none
+      ready = "score_shown"           # a reader that is 1 when the game can be played
+      [[reset.steps]]
+      tap = "key:enter"               # or wait = seconds, or until = "reader"
+    """
+    if game is not None:
+        profile = load_profile(game)
+        describe(profile, Console()) if not as_json else typer.echo(json.dumps(summary(profile), indent=2))
+        return
+    profiles, broken = [], []
+    for path in profile_paths().values():
+        try:
+            profiles.append(load_profile(path))
+        except ProfileError as error:
+            broken.append(error)
+    if as_json:
+        typer.echo(json.dumps([summary(profile) for profile in profiles], indent=2))
+    table = Table("game", "what it is", "controls", "fps", "installed")
+    for profile in profiles:
+        table.add_row(
+            profile.name, profile.title, str(len(profile.controls)), f"{profile.fps:g}", installed(profile) or "yes"
+        )
+    for error in broken:
+        print(f"left out: {error}", file=sys.stderr)
+    if as_json:
+        return
+    console = Console()
+    console.print(table)
+    console.print("More on one of them: gameon games NAME. Your own: gameon games --help", highlight=False)
+
+
+def installed(profile: Profile) -> str:
+    """What is missing, or an empty text."""
+    if profile.launch is None:
+        return ""
+    try:
+        profile.launch.check_installed()
+    except MissingProgramError:
+        return f"no: {profile.launch.install}" if profile.launch.install else "no"
+    return ""
+
+
+def summary(profile: Profile) -> dict[str, object]:
+    """A profile as JSON."""
+    return {
+        "name": profile.name,
+        "title": profile.title,
+        "description": profile.description,
+        "path": str(profile.path),
+        "fps": profile.fps,
+        "time_limit_s": profile.time_limit_s,
+        "controls": list(profile.controls.names),
+        "mouse_scale_px": profile.controls.mouse_scale_px,
+        "launch": list(profile.launch.command) if profile.launch else None,
+        "score": profile.score,
+        "readers": {name: table.get("kind") for name, table in profile.reader_tables.items()},
+        "reset": profile.reset.mode,
+        "installed": not installed(profile),
+        "install": profile.launch.install if profile.launch else "",
+    }
+
+
+def describe(profile: Profile, console: Console) -> None:
+    """A page on one game."""
+    facts = summary(profile)
+    console.print(f"[bold]{profile.title}[/bold]  ({profile.path})", highlight=False)
+    console.print(profile.description or "no description", highlight=False)
+    table = Table(show_header=False, box=None)
+    table.add_row("controls", ", ".join(profile.controls.names))
+    table.add_row("mouse", f"1.0 = {profile.controls.mouse_scale_px:g} counts in one step")
+    table.add_row("fps", f"{profile.fps:g}")
+    table.add_row("time limit", f"{profile.time_limit_s:g} s" if profile.time_limit_s else "none")
+    table.add_row("launch", " ".join(profile.launch.command) if profile.launch else "nothing: it attaches")
+    table.add_row(
+        "readers", ", ".join(f"{name} ({table.get('kind')})" for name, table in profile.reader_tables.items())
+    )
+    table.add_row("score", profile.score or "none")
+    rewards = [f"{term.weight:g} x {term.on} of {term.reader}" for term in profile.rewards]
+    table.add_row("reward", "; ".join(rewards) or "always 0")
+    table.add_row("game over", "; ".join(rule.reader for rule in profile.terminations) or "never")
+    table.add_row("reset", profile.reset.mode)
+    table.add_row("installed", "yes" if facts["installed"] else installed(profile))
+    console.print(table, highlight=False)

@@ -1,0 +1,54 @@
+"""``gameon teach``: learn a game's font from a screenshot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import typer
+
+from gameon_env.data_processing.digits import DigitFont, Ink, teach
+from gameon_env.errors import ObservationError
+
+
+def command(
+    image: Path = typer.Argument(..., help="A screenshot that shows the text (PNG, at the game's own size)."),
+    text: str = typer.Option(..., help="What the text says, as in 0137."),
+    region: str = typer.Option(..., help="left,top,width,height of the text in the screenshot."),
+    font: Path = typer.Option(..., help="The font to write; where it exists, new characters are added."),
+    characters: str = typer.Option("", help="The characters that an existing font holds, in order."),
+    ink: str = typer.Option("", help="red,green,blue of the text, where its background is not plain."),
+    tolerance: float = typer.Option(60.0, help="By how many levels a channel may differ from the ink."),
+) -> None:
+    """Teach a font, for a profile's reader of kind "digits".
+
+    Take screenshots that show all ten digits between them, and teach from each. The command prints the line
+    `characters = ...` that belongs into the reader's table.
+    """
+    picture = cv2.imread(str(image), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ObservationError(f"{image} cannot be read as a picture: name a PNG")
+    left, top, width, height = _integers(region, 4, "--region must be left,top,width,height")
+    color = Ink(_rgb(ink), tolerance) if ink else None
+    cut = np.asarray(picture[top : top + height, left : left + width], np.uint8)
+    if cut.size == 0:
+        raise ObservationError(f"the region {region} lies outside the picture of {picture.shape[1]}x{picture.shape[0]}")
+    learned = teach(cut, text, color)
+    if font.exists():
+        known = DigitFont.load(font, characters)
+        learned = DigitFont({**known.glyphs, **learned.glyphs}, ink=color)
+    order = learned.save(font)
+    typer.echo(f'characters = "{order}"')
+
+
+def _integers(text: str, count: int, rule: str) -> list[int]:
+    parts = text.split(",")
+    if len(parts) != count or not all(part.strip().isdecimal() for part in parts):
+        raise ObservationError(f"{rule}; it is {text!r}")
+    return [int(part) for part in parts]
+
+
+def _rgb(text: str) -> tuple[int, int, int]:
+    red, green, blue = _integers(text, 3, "--ink must be red,green,blue")
+    return red, green, blue

@@ -1,0 +1,236 @@
+"""Finding and ending every process of a game; run as a program, the watchdog that outlives its owner.
+
+The watchdog is started by path with ``python -I`` and imports only the standard library and python-xlib, so that it
+is up within some 20 ms and small. It reads lines on stdin and acts when its owner is gone without a goodbye.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+TOKEN_VARIABLE = "GAMEON_PROCESS_TOKEN"
+"""In the environment of every process of a game: finds those that left its process group as well."""
+
+
+class Entry(NamedTuple):
+    """One row of the process table; ``start`` with ``pid`` names a process for good, for pids are used again."""
+
+    pid: int
+    parent: int
+    group: int
+    session: int
+    start: int
+    state: str
+
+
+def process_table() -> dict[int, Entry]:
+    """All processes of this machine by pid (Linux: read from ``/proc``; empty elsewhere)."""
+    entries = (read_entry(int(name)) for name in _numbers("/proc"))
+    return {entry.pid: entry for entry in entries if entry is not None}
+
+
+def read_entry(pid: int) -> Entry | None:
+    """One process, or None where there is none."""
+    try:
+        # The name in brackets may hold spaces and brackets itself.
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return Entry(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), fields[0])
+
+
+def members(leader: int, leader_start: int, token: str) -> set[int]:
+    """The living processes of a game: its session and group, their descendants, and all that carry its token."""
+    table = process_table()
+    first = table.get(leader)
+    leader_is_ours = first is not None and first.start == leader_start
+    found = set()
+    for entry in table.values():
+        if entry.start < leader_start:
+            continue
+        in_group = leader in (entry.group, entry.session)
+        # Where the leader is gone its number may belong to somebody else by now: then only the token counts.
+        if (in_group and leader_is_ours) or has_token(entry.pid, token):
+            found.add(entry.pid)
+    children: dict[int, list[int]] = {}
+    for entry in table.values():
+        children.setdefault(entry.parent, []).append(entry.pid)
+    todo = list(found)
+    while todo:
+        fresh = [pid for pid in children.get(todo.pop(), []) if pid not in found]
+        found.update(fresh)
+        todo += fresh
+    return {pid for pid in found if table[pid].state not in "ZX"} - {os.getpid()}
+
+
+def has_token(pid: int, token: str) -> bool:
+    """Whether a process was started with this token in its environment."""
+    try:
+        return f"{TOKEN_VARIABLE}={token}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def end_processes(find: Callable[[], set[int]], grace_s: float, wait: Callable[[], object] = lambda: None) -> None:
+    """TERM to all that ``find`` gives, and after ``grace_s`` KILL, until it gives none.
+
+    ``wait`` is called while waiting: there the caller collects children of its own.
+    """
+    deadline = time.monotonic() + grace_s
+    told: set[int] = set()
+    pause_s = 0.002
+    while True:
+        wait()
+        alive = find()
+        if not alive or time.monotonic() > deadline + 5.0:
+            return
+        late = time.monotonic() >= deadline
+        for pid in alive if late else alive - told:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
+                # A stopped process takes its signals when it goes on.
+                os.kill(pid, signal.SIGCONT)
+        told |= alive
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, 0.05)
+
+
+def _numbers(folder: str) -> Iterator[str]:
+    try:
+        yield from (name for name in os.listdir(folder) if name.isdigit())  # noqa: PTH208 - names, not paths
+    except OSError:
+        return
+
+
+class _Watchdog:
+    """The separate process. ``display``: what to release on (empty: not X11); ``private``: release everything."""
+
+    def __init__(self, owner: int, display: str, private: bool) -> None:
+        self.owner, self.display, self.private = owner, display, private
+        self.held: set[str] = set()
+        self.groups: dict[tuple[int, int, str], None] = {}
+        self.servers: dict[tuple[int, int], None] = {}
+        self.folders: dict[str, None] = {}
+        self.said_goodbye = False
+
+    def run(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)
+        self._read_until_owner_ends()
+        for act in (self._release, self._end_games, self._end_servers, self._remove_folders):
+            try:
+                act()
+            except Exception as error:  # noqa: BLE001 - whatever one part meets, the next must still be done
+                print(f"watchdog: {act.__name__}: {error!r}", file=sys.stderr, flush=True)
+            if self.said_goodbye:
+                return
+
+    def _read_until_owner_ends(self) -> None:
+        poll = select.poll()
+        poll.register(0, select.POLLIN | select.POLLHUP)
+        # A forked child of the owner may keep the pipe open: watch the owner itself as well.
+        owner_fd = -1
+        with contextlib.suppress(OSError, AttributeError):
+            owner_fd = os.pidfd_open(self.owner)
+            poll.register(owner_fd, select.POLLIN)
+        os.write(1, b"ready\n")
+        rest = b""
+        ended = os.getppid() != self.owner
+        while True:
+            ready = {fd for fd, _ in poll.poll(0 if ended else None)}
+            ended = ended or owner_fd in ready
+            if 0 in ready:
+                data = os.read(0, 65536)
+                if not data:
+                    return
+                *lines, rest = (rest + data).split(b"\n")
+                for line in lines:
+                    self._take(line.decode())
+            elif ended:
+                return
+
+    def _take(self, line: str) -> None:
+        word, _, value = line.partition(" ")
+        if word == "hold":
+            self.held |= set(value.split())
+        elif word == "free":
+            self.held -= set(value.split())
+        elif word in ("group", "ungroup"):
+            pid, start, token = value.split()
+            self._mark(self.groups, (int(pid), int(start), token), word == "group")
+        elif word in ("server", "unserver"):
+            pid, start = value.split()
+            self._mark(self.servers, (int(pid), int(start)), word == "server")
+        elif word in ("folder", "unfolder"):
+            self._mark(self.folders, value, word == "folder")
+        elif word == "bye":
+            self.said_goodbye = True
+
+    @staticmethod
+    def _mark(kept: dict[Any, None], key: object, keep: bool) -> None:
+        if keep:
+            kept[key] = None
+        else:
+            kept.pop(key, None)
+
+    def _release(self) -> None:
+        """Codes are ``k38`` (an X keycode, or a virtual key elsewhere) and ``b1`` (a button)."""
+        everything = self.private and not self.said_goodbye
+        if not self.held and not everything:
+            return None
+        if self.display:
+            self._release_by_xtest(everything)
+        else:
+            self._release_by_pynput()
+
+    def _release_by_xtest(self, everything: bool) -> None:
+        from Xlib import X, display
+
+        connection = display.Display(self.display)
+        if everything:
+            keymap = connection.query_keymap()
+            self.held |= {f"k{8 * i + bit}" for i in range(32) for bit in range(8) if keymap[i] >> bit & 1}
+            self.held |= {f"b{number}" for number in range(1, 10)}
+        for code in self.held:
+            connection.xtest_fake_input(X.KeyRelease if code[0] == "k" else X.ButtonRelease, int(code[1:]))
+        connection.sync()
+        connection.close()
+
+    def _release_by_pynput(self) -> None:
+        from pynput import keyboard, mouse
+
+        keys, pointer = keyboard.Controller(), mouse.Controller()
+        buttons = {1: "left", 2: "middle", 3: "right", 8: "x1", 9: "x2"}
+        for code in self.held:
+            if code[0] == "k":
+                keys.release(keyboard.KeyCode.from_vk(int(code[1:])))
+            else:
+                pointer.release(getattr(mouse.Button, buttons[int(code[1:])]))
+
+    def _end_games(self) -> None:
+        if self.groups:
+            end_processes(lambda: set().union(*(members(*group) for group in self.groups)), grace_s=1.0)
+
+    def _end_servers(self) -> None:
+        def alive() -> set[int]:
+            entries = [(read_entry(pid), start) for pid, start in self.servers]
+            return {e.pid for e, start in entries if e is not None and e.start == start and e.state not in "ZX"}
+
+        end_processes(alive, grace_s=2.0)
+
+    def _remove_folders(self) -> None:
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    _Watchdog(int(sys.argv[1]), sys.argv[2], sys.argv[3] == "private").run()

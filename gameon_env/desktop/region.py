@@ -1,0 +1,34 @@
+"""A rectangle of the screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle in pixels of the display's root: ``left``, ``top``, ``width``, ``height``."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """``(height, width)``."""
+        return self.height, self.width
+
+    def inside(self, height: int, width: int) -> bool:
+        """Whether it is not empty and lies wholly on a screen of ``height`` x ``width``."""
+        return (
+            self.width > 0
+            and self.height > 0
+            and self.left >= 0
+            and self.top >= 0
+            and self.left + self.width <= width
+            and self.top + self.height <= height
+        )
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}+{self.left}+{self.top}"

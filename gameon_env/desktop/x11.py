@@ -1,0 +1,226 @@
+"""What all X11 backends share: connecting, the wire without python-xlib's parsing, and the keycode table."""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from gameon_env.clock import now_ns
+from gameon_env.errors import DisplayError, MissingProgramError
+from gameon_env.keys import KEYS
+
+MASTER_POINTER = 2
+"""The id of "Virtual core pointer" in every X server."""
+
+BUTTON_OF = {"mouse:left": 1, "mouse:middle": 2, "mouse:right": 3, "mouse:back": 8, "mouse:forward": 9}
+"""X button numbers; 4 and 5 are the wheel, 6 and 7 its sideways turn."""
+CONTROL_OF_BUTTON = {number: control for control, number in BUTTON_OF.items()}
+
+_REPLY, _ERROR, GENERIC_EVENT = 1, 0, 35
+_connecting = threading.Lock()
+
+
+def connect(name: str | None) -> Any:
+    """A ``Xlib.display.Display`` of the display ``name`` (``None``: that of ``$DISPLAY``).
+
+    Errors without a reply are not printed; requests with a reply raise ``Xlib.error.XError``.
+
+    Raises:
+        DisplayError: nothing answers there; the message names the display.
+        MissingProgramError: python-xlib is not installed.
+    """
+    try:
+        import Xlib.display
+        import Xlib.error
+    except ImportError as error:
+        raise MissingProgramError("X11 displays need python-xlib: pip install python-xlib") from error
+    # python-xlib keeps the extensions' opcodes in a dict of the class: two servers with different opcodes would
+    # overwrite each other's. One connection at a time, and a copy for each.
+    with _connecting:
+        try:
+            _knock(name)
+            display = Xlib.display.Display(name or None)
+        except (Xlib.error.DisplayError, Xlib.error.ConnectionClosedError, OSError) as error:
+            raise DisplayError(
+                f"no X server answers at display {name or '$DISPLAY'} ({error}). "
+                'Check DISPLAY, or use a private display: display="private".'
+            ) from error
+        display.display.extension_major_opcodes = dict(display.display.extension_major_opcodes)
+    display.set_error_handler(lambda *_: None)
+    return display
+
+
+def _knock(name: str | None) -> None:
+    """Raise ``OSError`` where no local server listens: python-xlib leaves its sockets open when it finds out."""
+    from Xlib.support.connect import get_display
+
+    _, protocol, host, number, _ = get_display(name or None)
+    if host not in ("", "unix") or protocol not in (None, "", "unix") or sys.platform != "linux":
+        return
+    path = f"/tmp/.X11-unix/X{number}"
+    for address in (path, f"\0{path}"):
+        with socket.socket(socket.AF_UNIX) as client:
+            if client.connect_ex(address) == 0:
+                return
+    raise ConnectionRefusedError(f"nothing listens at {path}")
+
+
+class Wire:
+    """An X connection that speaks bytes: python-xlib authenticates it, then lets go of its socket.
+
+    python-xlib takes some 50 us to build a request or to parse an event; these paths run a thousand times a second.
+    One thread at a time may use it.
+    """
+
+    def __init__(self, name: str | None) -> None:
+        self._display = connect(name)
+        self.name: str = self._display.get_display_name()
+        self.root: int = self._display.screen().root.id
+        self._opcodes: dict[str, int] = self._display.display.extension_major_opcodes
+        self.monotonic_clock = _clock_is_monotonic(self._display)
+        self.keymap = Keymap(self._display)
+        self._display.sync()
+        self._socket: socket.socket = self._display.display.socket
+        self._buffer = bytearray(self._display.display.data_recv)
+
+    def opcode(self, extension: str) -> int:
+        """The major opcode of an extension.
+
+        Raises:
+            DisplayError: the server has no such extension.
+        """
+        if extension not in self._opcodes:
+            raise DisplayError(f"display {self.name} has no {extension} extension, which is needed for input events")
+        return self._opcodes[extension]
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, data: bytes | bytearray) -> None:
+        """Send requests. Raises ``OSError`` where the server is gone."""
+        self._socket.sendall(data)
+
+    def request(self, data: bytes) -> bytes:
+        """Send requests of which the last has a reply, and return that reply (32 bytes or more).
+
+        Events that come meanwhile are dropped: use it before any were selected.
+
+        Raises:
+            OSError: the server is gone, or answered with an error.
+        """
+        self.send(data)
+        while True:
+            for packet in self.packets():
+                if packet[0] == _REPLY:
+                    return packet
+                if packet[0] == _ERROR:
+                    raise OSError(f"the X server answered with error {packet[1]} to request {packet[10]}")
+            self.receive()
+
+    def sync(self) -> None:
+        """Return when the server has carried out all that was sent."""
+        self.request(_GET_INPUT_FOCUS)
+
+    def receive(self, timeout_s: float | None = 30.0) -> None:
+        """Wait for bytes. Raises ``OSError`` where the server is gone or silent for ``timeout_s``."""
+        if timeout_s is not None and not select.select([self._socket], [], [], timeout_s)[0]:
+            raise TimeoutError(f"display {self.name} did not answer within {timeout_s:g} s")
+        data = self._socket.recv(65536)
+        if not data:
+            raise ConnectionResetError(f"display {self.name} closed the connection")
+        self._buffer += data
+
+    def packets(self) -> Iterator[bytes]:
+        """Take whole events, replies and errors off the buffer."""
+        while len(self._buffer) >= 32:
+            size = 32
+            if self._buffer[0] & 0x7F in (_REPLY, GENERIC_EVENT):
+                size += 4 * struct.unpack_from("=I", self._buffer, 4)[0]
+            if len(self._buffer) < size:
+                return
+            packet = bytes(self._buffer[:size])
+            del self._buffer[:size]
+            yield packet
+
+    def pointer(self) -> tuple[int, int]:
+        """Where the pointer is, ``(x, y)`` in pixels of the root."""
+        reply = self.request(struct.pack("=BxHI", 38, 2, self.root))
+        x, y = struct.unpack_from("=hh", reply, 16)
+        return x, y
+
+    def held(self) -> frozenset[str]:
+        """The keys and mouse buttons that are down, whoever holds them."""
+        keymap = self.request(struct.pack("=BxH", 44, 1))[8:40]
+        down = {8 * byte + bit for byte in range(32) for bit in range(8) if keymap[byte] >> bit & 1}
+        keys = {self.keymap.control_of[keycode] for keycode in down if keycode in self.keymap.control_of}
+        # The core protocol's pointer mask ends at button 5: XIQueryPointer knows the side buttons too.
+        reply = self.request(struct.pack("=BBHIHxx", self.opcode("XInputExtension"), 40, 3, self.root, MASTER_POINTER))
+        mask = int.from_bytes(reply[56:], "little")
+        return frozenset(keys) | {control for number, control in CONTROL_OF_BUTTON.items() if mask >> number & 1}
+
+    def close(self) -> None:
+        """Close the connection; more calls do nothing."""
+        self._socket.close()
+
+
+_GET_INPUT_FOCUS = struct.pack("=BxH", 43, 1)
+"""The cheapest request that has a reply."""
+
+
+class Keymap:
+    """Which keycode is which key. Names are physical, so the layout does not matter where keycodes are evdev's.
+
+    Attributes:
+        keycode_of: ``key:w`` -> X keycode.
+        control_of: X keycode -> ``key:w``.
+    """
+
+    # Keys that no layout moves: enough to tell evdev's keycodes from others.
+    _PROBES = ("left", "right", "up", "down", "space", "enter", "escape")
+
+    def __init__(self, display: Any) -> None:
+        from Xlib import XK
+
+        first, last = display.display.info.min_keycode, display.display.info.max_keycode
+        keysyms = display.get_keyboard_mapping(first, last - first + 1)
+        keycode_of_keysym: dict[int, int] = {}
+        for column in range(2):
+            for row, columns in enumerate(keysyms):
+                if column < len(columns) and columns[column]:
+                    keycode_of_keysym.setdefault(columns[column], first + row)
+        XK.load_keysym_group("xkb")
+        wanted = {key.name: XK.string_to_keysym(key.keysym) for key in KEYS.values()}
+        agreeing = sum(keycode_of_keysym.get(wanted[name]) == KEYS[name].evdev + 8 for name in self._PROBES)
+        self.is_evdev = agreeing > len(self._PROBES) // 2
+        self.keycode_of: dict[str, int] = {}
+        for key in KEYS.values():
+            keycode = key.evdev + 8 if self.is_evdev else keycode_of_keysym.get(wanted[key.name])
+            if keycode is not None and first <= keycode <= last:
+                self.keycode_of[f"key:{key.name}"] = keycode
+        self.control_of = {keycode: control for control, keycode in self.keycode_of.items()}
+
+
+def _clock_is_monotonic(display: Any) -> bool:
+    """Whether the server stamps its events by this machine's monotonic clock (a remote server does not)."""
+    from Xlib import X, Xatom
+
+    window = display.screen().root.create_window(
+        0, 0, 1, 1, 0, X.CopyFromParent, window_class=X.InputOnly, event_mask=X.PropertyChangeMask
+    )
+    before_ms = now_ns() // 1_000_000
+    window.change_property(Xatom.WM_NAME, Xatom.STRING, 8, b"clock")
+    display.sync()
+    after_ms = now_ns() // 1_000_000
+    stamps = []
+    while display.pending_events():
+        event = display.next_event()
+        if event.type == X.PropertyNotify:
+            stamps.append(event.time)
+    window.destroy()
+    # 10 ms of tolerance: servers may use the coarse monotonic clock, which ticks with the scheduler.
+    return any((stamp - (before_ms - 10)) % 2**32 <= after_ms - before_ms + 11 for stamp in stamps)

@@ -1,0 +1,75 @@
+"""The referee: reward, score and the end of an episode, from what the profile's readers say."""
+
+from __future__ import annotations
+
+import math
+
+from gameon_env.games.profile import Profile, RewardTerm, Termination
+from gameon_env.games.readers import GameView
+
+
+class Referee:
+    """Judges one game by its profile.
+
+    A reader that cannot be read just now keeps its last value: it changes nothing and ends nothing.
+    """
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._readers = profile.make_readers()
+        self._held_steps: dict[Termination, int] = {}
+        self.values: dict[str, float] = dict.fromkeys(self._readers, math.nan)
+        """The last value of each reader; NaN where it was never readable in this episode."""
+
+    @property
+    def score(self) -> float:
+        """The raw score, as last read; NaN before it was."""
+        return self.values[self._profile.score] if self._profile.score else math.nan
+
+    def restart(self, view: GameView) -> None:
+        """An episode begins with this view."""
+        self.values = dict.fromkeys(self._readers, math.nan)
+        self._held_steps = dict.fromkeys(self._profile.terminations, 0)
+        for name, reader in self._readers.items():
+            reader.reset()
+            self._read(name, view)
+
+    def says(self, name: str, view: GameView) -> bool:
+        """Whether the reader is at least 1 in this view."""
+        value = self._readers[name].read(view)
+        return value is not None and value >= 1
+
+    def judge(self, view: GameView) -> tuple[float, str]:
+        """The reward of the step that led to this view, and the reader that says the game is over (or "")."""
+        before = dict(self.values)
+        for name in self._readers:
+            self._read(name, view)
+        reward = sum(self._worth(term, before[term.reader]) for term in self._profile.rewards)
+        over = ""
+        for rule in self._profile.terminations:
+            self._held_steps[rule] = self._held_steps[rule] + 1 if self._holds(rule) else 0
+            if self._held_steps[rule] >= rule.steps and not over:
+                over = rule.reader
+        return float(reward), over
+
+    def _read(self, name: str, view: GameView) -> None:
+        value = self._readers[name].read(view)
+        if value is not None:
+            self.values[name] = value
+
+    def _worth(self, term: RewardTerm, before: float) -> float:
+        now = self.values[term.reader]
+        if math.isnan(now):
+            return 0.0
+        if term.on == "value":
+            return term.weight * now
+        change = 0.0 if math.isnan(before) else now - before
+        if (term.on == "increase" and change < 0) or (term.on == "decrease" and change > 0):
+            return 0.0
+        return term.weight * change
+
+    def _holds(self, rule: Termination) -> bool:
+        value = self.values[rule.reader]
+        if math.isnan(value):
+            return False
+        return (rule.above is not None and value >= rule.above) or (rule.below is not None and value <= rule.below)
