@@ -74,8 +74,8 @@ def command(
         table.add_row(
             profile.name, profile.title, str(len(profile.controls)), f"{profile.fps:g}", installed(profile) or "yes"
         )
-    for error in broken:
-        print(f"left out: {error}", file=sys.stderr)
+    for problem in broken:
+        print(f"left out: {problem}", file=sys.stderr)
     if as_json:
         return
     console = Console()

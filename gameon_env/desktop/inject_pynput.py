@@ -97,10 +97,15 @@ class PynputInjector:
     def close(self) -> None:
         if self._closed:
             return
+        # What is held is released even where the watchdog is gone.
+        watchdog, self._watchdog = self._watchdog, None
+        codes = self._releasing | set(self._held.values())
         try:
             self.release_all()
+            if watchdog is not None and codes:
+                watchdog.free(codes)
         except InputError:
-            pass  # the display is gone, and with it everything that was held there
+            pass  # the display is gone, and with it all that was held there; or the watchdog is
         finally:
             self._closed = True
             pynput_names.close_controller(self._keyboard)

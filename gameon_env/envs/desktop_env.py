@@ -307,6 +307,8 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         frame = self._game.grab()
         if self.profile.reset.ready is not None:
             return self._referee.says(self.profile.reset.ready, self._view(frame))
+        if self.profile.reset.mode == "none":
+            return True  # whatever is on the screen is what is to be played
         sample = frame.pixels[::8, ::8, :3]
         return bool((sample != sample[0, 0]).any())
 

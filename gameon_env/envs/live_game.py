@@ -17,13 +17,16 @@ from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.region import Region
 from gameon_env.desktop.watchdog import Watchdog
 from gameon_env.desktop.windows import Window, list_windows, wait_for_window
-from gameon_env.errors import DisplayError, InputError, ProfileError, WindowError
+from gameon_env.errors import DisplayError, GameCrashError, InputError, ProfileError, WindowError
 from gameon_env.events import Frame
 from gameon_env.games.log_tail import LogTail
 from gameon_env.games.profile import Attach, Profile
 
 ATTACH_TIMEOUT_S = 2.0
 """How long to look for a window that should be there already."""
+
+REOPEN_TIMEOUT_S = 1.0
+"""How long a game whose window went away may take to open another one."""
 
 EXIT_WAIT_S = 2.0
 """How long a game whose window is gone may take to end, before that counts as a closed window."""
@@ -68,9 +71,9 @@ class LiveGame:
         """Whether the game can be played: display, window and process are there."""
         if self._capture is None or not display_alive(self.display_name):
             return False
-        if self._process is not None and self._process.poll() is not None:
-            return False
-        return self._window is None or self._window.alive
+        if self._window is None:
+            return self._process is None
+        return self._window.alive and (self._process is None or self._process.poll() is None)
 
     def start(self, seed: int) -> None:
         """Launch the game anew, or find it, and open capture and input.
@@ -105,9 +108,20 @@ class LiveGame:
                 self._capture.close()
                 self._capture = open_capture(self.display_name, region)
         frame = self._capture.grab()
-        if self._window is not None and not self._window.alive:
+        if self._window is None or self._window.alive:
+            return frame
+        if self._process is None or self._process.poll() is not None:
             raise WindowError("the game's window was closed")
-        return frame
+        # Games open their window anew when they change its size or mode.
+        self._window.close()
+        self._window = None
+        try:
+            self._window = self._open_window(REOPEN_TIMEOUT_S)
+        except (WindowError, GameCrashError) as error:
+            raise WindowError("the game's window was closed") from error
+        self._capture.close()
+        self._capture = open_capture(self.display_name, self._region())
+        return self._capture.grab()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -255,10 +269,25 @@ class LiveGame:
         )
         watchdog.guard_process_group(self._process)
         self._log = LogTail(log)
-        self._window = wait_for_window(
-            self.display_name, process=self._process, title=launch.window, timeout_s=launch.timeout_s
-        )
-        self._window.focus()
+        self._window = self._open_window(launch.timeout_s)
+
+    def _open_window(self, timeout_s: float) -> Window:
+        """The window of the game that was launched, with the focus.
+
+        A window that goes away at once (some games open one to try the display) is not the one.
+        """
+        end_ns = now_ns() + int(timeout_s * 1e9)
+        title = self.profile.launch.window if self.profile.launch else None
+        while True:
+            left_s = max((end_ns - now_ns()) * 1e-9, 0.0)
+            window = wait_for_window(self.display_name, process=self._process, title=title, timeout_s=left_s)
+            try:
+                window.focus()
+                return window
+            except WindowError:
+                window.close()
+                if now_ns() > end_ns:
+                    raise
 
     def _find(self) -> None:
         attach = self._attach

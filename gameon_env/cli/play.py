@@ -1,0 +1,42 @@
+"""``gameon play``: let a policy play the live game."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from gameon_env.cli.agents import load_agent
+from gameon_env.errors import EmergencyStop
+from gameon_env.learning.evaluation import evaluate, score_table
+
+
+def command(
+    policy: Path = typer.Argument(..., help="A policy that 'gameon train' made."),
+    game: str | None = typer.Option(None, help="A profile's name or file; the game it was trained on without it."),
+    episodes: int = typer.Option(1, min=1, help="How many episodes."),
+    display: str = typer.Option("current", help="current, private, or an X display such as :1."),
+    device: str | None = typer.Option(None, help="cpu, cuda, mps ...; the accelerator where there is one."),
+) -> None:
+    """Let a policy play the live game.
+
+    On a display that you use yourself the emergency-stop key (F12 unless the profile names another) takes the
+    keyboard and mouse away from it at once.
+    """
+    agent, env = load_agent(policy, game, display, device)
+    console = Console()
+    try:
+        result = evaluate(
+            env,
+            agent,
+            [secrets.randbits(31) for _ in range(episodes)],
+            on_episode=lambda number, score: console.print(f"episode {number + 1}: score {score:g}", highlight=False),
+        )
+    except (EmergencyStop, KeyboardInterrupt) as stop:
+        console.print(f"stopped: {stop or 'Ctrl-C'}; everything is let go", highlight=False)
+        raise typer.Exit(130) from stop
+    finally:
+        env.close()
+    console.print(score_table([result]))

@@ -1,0 +1,56 @@
+"""``gameon train``: make a policy from recordings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from gameon_env.data_processing.trajectory import load_episodes
+from gameon_env.optional import require
+
+app = typer.Typer(help="Make a policy from recordings.", no_args_is_help=True)
+
+
+@app.callback()
+def train() -> None:
+    """Make a policy from recordings."""
+
+
+@app.command()
+def bc(
+    data: list[Path] = typer.Argument(..., help="Trajectory files (.hdf5, .npz), or folders of them."),
+    output: Path = typer.Option(Path("policy.safetensors"), "--output", "-o", help="Where the policy goes."),
+    epochs: int = typer.Option(20, min=1, help="Passes over the data, at most."),
+    minutes: float | None = typer.Option(None, min=0.01, help="Time budget; ends the training if it comes first."),
+    batch_size: int = typer.Option(64, min=1),
+    learning_rate: float = typer.Option(1e-3, min=0.0),
+    stack: int = typer.Option(3, min=1, help="Frames seen at once."),
+    spacing: int = typer.Option(1, min=1, help="Steps between them."),
+    latency_ms: float = typer.Option(0.0, min=0.0, help="How much later than its frame an action answers it."),
+    seed: int = typer.Option(0, help="Of the split, the weights and the order."),
+    device: str | None = typer.Option(None, help="cpu, cuda, mps ...; the accelerator where there is one."),
+) -> None:
+    """Behavioral cloning: learn to do what the recorded player did, given what they saw."""
+    require("torch", "gameon train")
+    from gameon_env.learning.behavioral_cloning import CloningConfig, clone
+
+    config = CloningConfig(
+        epochs=epochs,
+        minutes=minutes,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        stack=stack,
+        spacing=spacing,
+        latency_ms=latency_ms,
+        seed=seed,
+        device=device,
+    )
+    result = clone(load_episodes(data), output, config)
+    Console().print(
+        f"{result.policy_path}: epoch {result.best.epoch} of {len(result.curve)}, trained on {result.training_steps} "
+        f"steps, validated on {result.validation_steps} ({result.device}). Learning curve: {result.curve_path}",
+        highlight=False,
+        soft_wrap=True,
+    )

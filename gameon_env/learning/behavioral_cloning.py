@@ -1,0 +1,435 @@
+"""Behavioral cloning: learn to answer what is seen as the recorded player did. The whole loop, top to bottom.
+
+The network sees the last few frames and nothing else. Past actions would predict the next one almost perfectly
+(a key that is down mostly stays down), and the clone would copy itself instead of looking (the "copycat problem").
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import psutil
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from gameon_env.errors import PolicyError, StorageError, TrajectoryError
+from gameon_env.keys import MOUSE_POSITION
+from gameon_env.learning.action_head import ActionHead
+from gameon_env.learning.network import CloneNetwork, best_device, weights_of
+from gameon_env.learning.policy import PolicySpec, save_policy
+
+if TYPE_CHECKING:
+    from gameon_env.data_processing.trajectory import Episode
+
+import torch
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class CloningConfig:
+    """What can be chosen about a training.
+
+    Attributes:
+        epochs: passes over the training data, at most.
+        minutes: time budget; training ends with the first of the two. Only ``epochs`` is reproducible to the bit.
+        batch_size, learning_rate, weight_decay: of AdamW; the rate warms up, then falls to 0 along a cosine.
+        stack: frames seen at once; spacing: steps between them.
+        bins, mu: how axes are told apart, see :class:`~gameon_env.learning.action_head.ActionHead`.
+        press_weight_cap: rare presses weigh as much as their absence, but at most this many times.
+        latency_ms: how much later than its frame an action counts as the answer to it; 0 is the data model's rule.
+        shift_px: augmentation: the picture moves by up to this many pixels. Off where the pointer's position is
+            a control, because that would have to move along.
+        brightness: augmentation: frames get lighter or darker by up to this share.
+        validation_fraction: share of the episodes kept for validation, at least one (of a single one: its end).
+        memory_fraction: frames are kept in RAM up to this share of what is free, else read from the files.
+        seed: of the split, the weights, the order and the augmentation.
+        device: PyTorch's name of one; None takes the accelerator where there is one.
+    """
+
+    epochs: int = 20
+    minutes: float | None = None
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    stack: int = 3
+    spacing: int = 1
+    bins: int = 21
+    mu: float = 20.0
+    press_weight_cap: float = 8.0
+    latency_ms: float = 0.0
+    shift_px: int = 4
+    brightness: float = 0.1
+    validation_fraction: float = 0.12
+    memory_fraction: float = 0.6
+    seed: int = 0
+    device: str | None = None
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One point of the learning curve. ``f1``: per button; ``axis_error``: mean absolute error per axis, 1.0 = full."""
+
+    epoch: int
+    seconds: float
+    train_loss: float
+    validation_loss: float
+    f1: dict[str, float] = field(default_factory=dict)
+    axis_error: dict[str, float] = field(default_factory=dict)
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class CloningResult:
+    """What a training gave: the policy's file (the best epoch's), and the learning curve, also in ``curve_path``."""
+
+    policy_path: Path
+    curve_path: Path
+    curve: list[EpochRecord]
+    best: EpochRecord
+    device: str
+    training_steps: int
+    validation_steps: int
+
+
+def clone(
+    episodes: Sequence[Episode], output: str | Path, config: CloningConfig | None = None, *, progress: bool = True
+) -> CloningResult:
+    """Train a policy on recorded episodes and save the best one, by validation loss, to ``output``.
+
+    Args:
+        episodes: as :func:`gameon_env.data_processing.trajectory.load_episodes` gives them: all with the same
+            controls and frame size.
+        output: the policy's file; the learning curve goes beside it as ``<name>.curve.jsonl``.
+        progress: show a bar with the loss, and the F1 of each button after each epoch.
+
+    Raises:
+        TrajectoryError: no episodes, or they do not belong together.
+        PolicyError: the configuration cannot work.
+        StorageError: the policy cannot be written.
+    """
+    config = config or CloningConfig()
+    policy_path = Path(output)
+    curve_path = policy_path.with_suffix(".curve.jsonl")
+    _prepare_output(curve_path)
+
+    # Data: every step that has an action, by episode into training and validation.
+    steps = Steps(episodes, config)
+    rng = np.random.default_rng(config.seed)
+    training, validation = steps.split(config.validation_fraction, rng)
+    head = steps.head(training)
+    pressed, shares = head.encode(steps.inputs)
+    shift_px = 0 if set(head.controls) & set(MOUSE_POSITION) else config.shift_px
+
+    # Network and optimizer.
+    torch.manual_seed(config.seed)
+    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    device = torch.device(config.device) if config.device else best_device()
+    network = CloneNetwork(steps.observation_size, config.stack, head.outputs).to(device)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    loss_of = CloningLoss(head, pressed[training], config.press_weight_cap).to(device)
+    spec = steps.policy_spec(head, network.kwargs)
+
+    # The loop. Progress through the training is a share of the epochs or of the time, whichever is further.
+    curve: list[EpochRecord] = []
+    best: EpochRecord | None = None
+    batches = math.ceil(len(training) / config.batch_size)
+    start = time.monotonic()
+    with _Bar(config.epochs * batches, progress) as bar, curve_path.open("w") as curve_file:
+        done = 0.0
+        for epoch in range(1, config.epochs + 1):
+            network.train()
+            losses: list[float] = []
+            order = rng.permutation(training)
+            for rows in np.array_split(order, batches):
+                done = (epoch - 1 + len(losses) / batches) / config.epochs
+                if config.minutes:
+                    done = max(done, (time.monotonic() - start) / (60 * config.minutes))
+                    if done >= 1:
+                        break
+                for group in optimizer.param_groups:
+                    group["lr"] = config.learning_rate * min(done / 0.03 + 0.02, 0.5 + 0.5 * math.cos(math.pi * done))
+                stacked = augment(steps.stacks(rows), shift_px, config.brightness, rng)
+                logits = network(torch.from_numpy(stacked).to(device))
+                loss = loss_of(logits, torch.from_numpy(pressed[rows]), torch.from_numpy(shares[rows]))
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+                optimizer.step()
+                losses.append(loss.item())
+                bar.step(epoch, loss.item(), share=done)
+            if not losses:
+                break
+
+            # How well it does on episodes it has not learned from; the best so far is what is saved.
+            logits_np = predict(network, steps, validation, config.batch_size, device)
+            targets = torch.from_numpy(pressed[validation]), torch.from_numpy(shares[validation])
+            validation_loss = float(loss_of(torch.from_numpy(logits_np).to(device), *targets))
+            tuned, f1 = tune_thresholds(head, logits_np, pressed[validation])
+            record = EpochRecord(
+                epoch,
+                round(time.monotonic() - start, 2),
+                float(np.mean(losses)),
+                validation_loss,
+                f1,
+                axis_errors(head, logits_np, steps.inputs[validation]),
+                best=best is None or validation_loss < best.validation_loss,
+            )
+            curve.append(record)
+            curve_file.write(json.dumps(asdict(record)) + "\n")
+            curve_file.flush()
+            bar.epoch(record)
+            if record.best:
+                best = record
+                summary = {
+                    "episodes": len(episodes),
+                    "training_steps": len(training),
+                    "validation_steps": len(validation),
+                    "config": asdict(config),
+                    "best": asdict(record),
+                }
+                save_policy(policy_path, replace(spec, head=tuned, training=summary), weights_of(network))
+    if best is None:
+        raise PolicyError(f"the time budget of {config.minutes} minutes was over before anything was learned")
+    return CloningResult(policy_path, curve_path, curve, best, str(device), len(training), len(validation))
+
+
+class CloningLoss(torch.nn.Module):
+    """Binary cross-entropy per button, cross-entropy per axis, each control as important as any other.
+
+    Presses are weighted by how rare they are. Weighting by w moves a calibrated answer by log w, so log w is put on
+    the logits first: what the network gives stays the true probability, and thresholds and sampling mean what they say.
+    """
+
+    def __init__(self, head: ActionHead, pressed: npt.NDArray[np.float32], cap: float) -> None:
+        super().__init__()
+        self.split = len(head.buttons)
+        self.shape = (-1, len(head.axes), head.bins)
+        rate = pressed.mean(axis=0).clip(1e-6, 1.0)
+        self.press_weight: torch.Tensor
+        self.register_buffer("press_weight", torch.from_numpy(((1 - rate) / rate).clip(1.0, cap)))
+
+    def forward(self, logits: torch.Tensor, pressed: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        loss = logits.new_zeros(())
+        if self.split:
+            loss = loss + functional.binary_cross_entropy_with_logits(
+                logits[:, : self.split] + self.press_weight.log(),
+                pressed.to(logits.device),
+                pos_weight=self.press_weight,
+            )
+        if self.shape[1]:
+            bins = functional.log_softmax(logits[:, self.split :].reshape(self.shape), dim=2)
+            loss = loss - (bins * shares.to(logits.device)).sum(dim=2).mean()
+        return loss
+
+
+class Steps:
+    """All steps of all episodes, numbered through; frames in RAM where they fit, otherwise read when needed.
+
+    Attributes:
+        inputs: ``(N, A) float32``, the action that answers each step's frame.
+        episode_of: ``(N,)``, which episode a step belongs to.
+    """
+
+    def __init__(self, episodes: Sequence[Episode], config: CloningConfig) -> None:
+        if not episodes:
+            raise TrajectoryError("there are no episodes to learn from: record some first")
+        self.episodes = episodes
+        self.config = config
+        self.controls = _common([episode.controls for episode in episodes], "controls", episodes)
+        if not self.controls:
+            raise TrajectoryError(f"{episodes[0].path}: actions without named controls cannot be cloned")
+        self.fps = _common([episode.fps for episode in episodes], "fps", episodes)
+        self.game = _common([episode.metadata.get("game") for episode in episodes], "game", episodes)
+        self.mouse_scale_px = _common([e.metadata.get("mouse_scale_px") for e in episodes], "mouse_scale_px", episodes)
+        sizes = [episode.video(np.arange(1)).shape[1:3] for episode in episodes]
+        self.observation_size: tuple[int, int] = _common(sizes, "frame size", episodes)
+
+        later = round(config.latency_ms * (self.fps or 0) / 1000)
+        frames = [np.flatnonzero(e.is_valid[: max(e.num_steps - later, 0)]) for e in episodes]
+        self.inputs = np.concatenate([e.inputs[f + later] for e, f in zip(episodes, frames, strict=True)])
+        self.inputs = self.inputs.astype(np.float32, copy=False)
+        self.episode_of = np.concatenate([np.full(len(f), number) for number, f in enumerate(frames)])
+        self._frame_of = np.concatenate(frames)
+        if not len(self.inputs):
+            raise TrajectoryError(f"the {len(episodes)} episodes hold no step with an action")
+
+        height, width = self.observation_size
+        self._offsets = np.cumsum([0, *(episode.num_steps for episode in episodes)])
+        needed = int(self._offsets[-1]) * height * width * 3
+        self._frames: npt.NDArray[np.uint8] | None = None
+        if needed <= config.memory_fraction * psutil.virtual_memory().available:
+            self._frames = np.empty((int(self._offsets[-1]), height, width, 3), dtype=np.uint8)
+            for offset, episode in zip(self._offsets, episodes, strict=False):
+                for first in range(0, episode.num_steps, 256):
+                    rows = np.arange(first, min(first + 256, episode.num_steps))
+                    self._frames[offset + rows] = episode.video(rows)
+
+    def split(self, fraction: float, rng: np.random.Generator) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Numbers of the steps for training and for validation: whole episodes, or the end of a single one."""
+        steps = np.arange(len(self.inputs))
+        if len(self.episodes) == 1:
+            first = int(len(steps) * (1 - fraction))
+            held_out = steps >= first
+        else:
+            count = min(max(1, round(fraction * len(self.episodes))), len(self.episodes) - 1)
+            held_out = np.isin(self.episode_of, rng.permutation(len(self.episodes))[:count])
+        if held_out.all() or not held_out.any():
+            raise TrajectoryError(f"{len(steps)} recorded steps are too few to learn and to validate: record more")
+        return steps[~held_out], steps[held_out]
+
+    def stacks(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """The network's input for some steps: ``(n, H, W, 3 * stack) uint8``, oldest frame first.
+
+        Before an episode's first frame there is nothing: that frame is repeated, as it is when playing.
+        """
+        config, episode = self.config, self.episode_of[steps][:, None]
+        ages = np.arange(config.stack - 1, -1, -1) * config.spacing
+        rows = np.maximum(self._frame_of[steps][:, None] - ages, 0)
+        if self._frames is not None:
+            frames = self._frames[rows + self._offsets[episode]]
+        else:
+            frames = np.empty((*rows.shape, *self.observation_size, 3), dtype=np.uint8)
+            for number in np.unique(episode):
+                mine = episode[:, 0] == number
+                wanted, where = np.unique(rows[mine], return_inverse=True)
+                frames[mine] = self.episodes[number].video(wanted)[where.reshape(rows[mine].shape)]
+        return np.ascontiguousarray(np.moveaxis(frames, 1, 3)).reshape(len(steps), *self.observation_size, -1)
+
+    def head(self, training: npt.NDArray[np.int64]) -> ActionHead:
+        """The head for these controls; a hold counts as long when 99 % of the holds in ``training`` are shorter."""
+        head = ActionHead(self.controls, bins=self.config.bins, mu=self.config.mu)
+        longest = []
+        for button in head.buttons:
+            held = (self.inputs[training, button] >= 0.5).astype(np.int8)
+            edges = np.flatnonzero(np.diff(np.concatenate(([0], held, [0]))))
+            holds = edges[1::2] - edges[::2]
+            longest.append(max(1, math.ceil(np.quantile(holds, 0.99))) if len(holds) else 1)
+        return replace(head, max_hold_steps=tuple(longest))
+
+    def policy_spec(self, head: ActionHead, network_kwargs: dict[str, Any]) -> PolicySpec:
+        """The saved policy's description."""
+        return PolicySpec(
+            head=head,
+            observation_size=self.observation_size,
+            stack=self.config.stack,
+            spacing=self.config.spacing,
+            network="clone_cnn",
+            network_kwargs=network_kwargs,
+            game=self.game,
+            fps=self.fps,
+            mouse_scale_px=self.mouse_scale_px,
+        )
+
+
+def augment(
+    stacked: npt.NDArray[np.uint8], shift_px: int, brightness: float, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """Move each picture a little (what leaves one side is black on the other) and change its brightness.
+
+    ``(n, H, W, C) uint8`` to the same. All frames of a stack move together.
+    """
+    height, width = stacked.shape[1:3]
+    moved = np.zeros_like(stacked)
+    shifts = rng.integers(-shift_px, shift_px + 1, size=(len(stacked), 2))
+    gains = rng.uniform(1 - brightness, 1 + brightness, size=len(stacked))
+    for source, target, (dy, dx), gain in zip(stacked, moved, shifts, gains, strict=True):
+        kept = source[max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
+        place = target[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
+        place[...] = cv2.convertScaleAbs(kept, alpha=gain).reshape(kept.shape)
+    return moved
+
+
+@torch.inference_mode()
+def predict(
+    network: CloneNetwork, steps: Steps, rows: npt.NDArray[np.int64], batch_size: int, device: torch.device
+) -> npt.NDArray[np.float32]:
+    """Logits ``(n, outputs) float32`` of some steps, without augmentation."""
+    network.eval()
+    parts = [rows[i : i + 2 * batch_size] for i in range(0, len(rows), 2 * batch_size)]
+    return np.concatenate([network(torch.from_numpy(steps.stacks(part)).to(device)).cpu().numpy() for part in parts])
+
+
+def tune_thresholds(
+    head: ActionHead, logits: npt.NDArray[np.float32], pressed: npt.NDArray[np.float32]
+) -> tuple[ActionHead, dict[str, float]]:
+    """Per button the threshold with the best F1, between 0.1 and 0.9, and that F1 (1.0 where nothing was to press)."""
+    probabilities, _ = head.probabilities(logits)
+    candidates = np.linspace(0.1, 0.9, 33)
+    thresholds, f1 = [], {}
+    for column, name in enumerate(head.button_names):
+        truth = pressed[:, column] >= 0.5
+        guesses = probabilities[:, column, None] >= candidates
+        hits = (guesses & truth[:, None]).sum(axis=0)
+        total = guesses.sum(axis=0) + truth.sum()
+        scores = np.where(total > 0, 2 * hits / np.maximum(total, 1), 1.0)
+        near_best = candidates[scores >= scores.max() - 1e-9]
+        thresholds.append(float(near_best[np.abs(near_best - 0.5).argmin()]))
+        f1[name] = float(scores.max())
+    return replace(head, thresholds=tuple(thresholds)), f1
+
+
+def axis_errors(head: ActionHead, logits: npt.NDArray[np.float32], inputs: npt.NDArray[np.float32]) -> dict[str, float]:
+    """Mean absolute error of each axis."""
+    values = head.axis_values(head.probabilities(logits)[1])
+    errors = np.abs(values - inputs[:, list(head.axes)].clip(-1, 1)).mean(axis=0)
+    return {name: float(error) for name, error in zip(head.axis_names, errors, strict=True)}
+
+
+def _common(values: Sequence[Any], what: str, episodes: Sequence[Episode]) -> Any:
+    for value, episode in zip(values, episodes, strict=True):
+        if value != values[0]:
+            raise TrajectoryError(
+                f"the episodes do not belong together: {episodes[0].path} has {what} {values[0]}, "
+                f"{episode.path} has {value}. Train on recordings of one game made with the same settings."
+            )
+    return values[0]
+
+
+def _prepare_output(curve_path: Path) -> None:
+    try:
+        curve_path.parent.mkdir(parents=True, exist_ok=True)
+        curve_path.touch()
+    except OSError as error:
+        raise StorageError(f"nothing can be written to {curve_path.parent}: {error}") from error
+
+
+class _Bar:
+    """The progress bar, or nothing."""
+
+    def __init__(self, steps: int, shown: bool) -> None:
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}"), disable=not shown,
+        )  # fmt: skip
+        self._steps = steps
+        self._task = self._bar.add_task("", total=steps, epoch=0, loss=math.nan)
+
+    def __enter__(self) -> _Bar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def step(self, epoch: int, loss: float, share: float) -> None:
+        self._bar.update(self._task, completed=round(share * self._steps), epoch=epoch, loss=loss)
+
+    def epoch(self, record: EpochRecord) -> None:
+        controls = [f"{name} {f1:.2f}" for name, f1 in record.f1.items()]
+        controls += [f"{name} ±{error:.3f}" for name, error in record.axis_error.items()]
+        if self._bar.disable:
+            return
+        self._bar.console.print(
+            f"epoch {record.epoch}: loss {record.train_loss:.3f}, validation {record.validation_loss:.3f}"
+            f"{' (best)' if record.best else ''}; F1 {', '.join(controls)}",
+            highlight=False,
+        )

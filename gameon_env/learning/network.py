@@ -1,0 +1,137 @@
+"""The network of a cloned player: stacked frames in, logits out. Small enough to play beside a game on one core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gameon_env.optional import require
+
+require("torch", "Learning from recordings")
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
+
+
+class CloneNetwork(nn.Module):
+    """Five convolutions, each of half the size or the same, then two readings of what they found.
+
+    The *keypoints* say where something is: the mean position under a softmax over a map of an eighth of the frame's
+    size. Aiming is a difference of two positions, which a linear layer reads off at once. The map is mixed from
+    a fine one and one that has seen the whole surroundings, as *which* victim is the nearest is no local question.
+    The *grid* keeps all the coarsest map says, squeezed to few channels.
+
+    Args:
+        observation_size: ``(height, width)`` of the frames, each at least 32.
+        stack: frames in one input.
+        outputs: logits.
+        widths: channels of the convolutions.
+        keypoints: positions read off.
+        grid: channels of the grid.
+        hidden: size of the two fully connected layers.
+    """
+
+    def __init__(
+        self,
+        observation_size: tuple[int, int],
+        stack: int,
+        outputs: int,
+        widths: tuple[int, int, int, int, int] = (16, 32, 48, 64, 64),
+        keypoints: int = 32,
+        grid: int = 16,
+        hidden: int = 256,
+    ) -> None:
+        super().__init__()
+        self.kwargs: dict[str, Any] = {
+            "observation_size": list(observation_size),
+            "stack": stack,
+            "outputs": outputs,
+            "widths": list(widths),
+            "keypoints": keypoints,
+            "grid": grid,
+            "hidden": hidden,
+        }
+        first, second, third, fourth, fifth = widths
+        self.near = nn.Sequential(
+            _convolution(3 * stack, first, 4, 2), _convolution(first, second, 4, 2), _convolution(second, third, 4, 2)
+        )
+        self.far = nn.Sequential(_convolution(third, fourth, 4, 2), _convolution(fourth, fifth, 3, 1))
+        self.near_part = nn.Conv2d(third, fifth, 1)
+        self.far_part = nn.Conv2d(fifth, fifth, 1)
+        self.mix = _convolution(fifth, fifth, 3, 1)
+        self.points = nn.Conv2d(fifth, keypoints, 1)
+        self.squeeze = nn.Conv2d(fifth, grid, 1)
+        with torch.no_grad():
+            near = self.near(torch.zeros(2, 3 * stack, *observation_size))
+            cells = self.far(near)[0, 0].numel()
+        self.rows: torch.Tensor
+        self.columns: torch.Tensor
+        self.register_buffer("rows", torch.linspace(-1, 1, near.shape[2]), persistent=False)
+        self.register_buffer("columns", torch.linspace(-1, 1, near.shape[3]), persistent=False)
+        self.body = nn.Sequential(
+            nn.Linear(2 * keypoints + grid * cells, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU()
+        )
+        self.head = nn.Linear(hidden, outputs)
+
+    def forward(self, stacked: torch.Tensor) -> torch.Tensor:
+        """``(N, H, W, 3 * stack)`` uint8, or float in 0..255, oldest frame first, to ``(N, outputs)`` logits."""
+        near = self.near(stacked.permute(0, 3, 1, 2).float())  # the first batch norm brings the scale in order
+        far = self.far(near)
+        grid = functional.relu(self.squeeze(far))
+        around = functional.interpolate(self.far_part(far), size=near.shape[2:])
+        points = self._positions(self.points(self.mix(functional.relu(self.near_part(near) + around))))
+        logits: torch.Tensor = self.head(self.body(torch.cat((points, grid.flatten(1)), dim=1)))
+        return logits
+
+    def _positions(self, heat: torch.Tensor) -> torch.Tensor:
+        share = torch.softmax(heat.flatten(2), dim=2).view_as(heat)
+        x = (share.sum(dim=2) * self.columns).sum(dim=2)
+        y = (share.sum(dim=3) * self.rows).sum(dim=2)
+        return torch.cat((x, y), dim=1)
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def best_device() -> torch.device:
+    """The accelerator of this machine (CUDA, MPS ...), or its processor."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def weights_of(network: nn.Module) -> dict[str, npt.NDArray[Any]]:
+    """A network's weights as arrays of its own, for a policy's file."""
+    return {name: tensor.detach().cpu().contiguous().numpy().copy() for name, tensor in network.state_dict().items()}
+
+
+def build_runner(
+    kwargs: Mapping[str, Any], weights: Mapping[str, npt.NDArray[Any]], device: str | None = None
+) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
+    """A function from one stacked observation ``(H, W, 3 * stack) uint8`` to logits ``(outputs,) float32``.
+
+    On the processor it keeps PyTorch to one thread: the game needs the other cores, and a network this small gains
+    nothing from more. Raises KeyError, TypeError or RuntimeError where weights and arguments do not fit together.
+    """
+    arguments = dict(kwargs)
+    arguments["observation_size"] = tuple(arguments["observation_size"])
+    arguments["widths"] = tuple(arguments["widths"])
+    network = CloneNetwork(**arguments)
+    network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+    where = torch.device(device) if device else best_device()
+    network = network.to(where).eval()
+    if where.type == "cpu":
+        torch.set_num_threads(1)
+
+    def run(stacked: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            logits: npt.NDArray[np.float32] = network(torch.from_numpy(stacked[None]).to(where))[0].cpu().numpy()
+        return logits
+
+    return run

@@ -1,0 +1,420 @@
+"""The environment on real games, on real displays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import psutil
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import FrameStackObservation, GrayscaleObservation, RecordVideo
+from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+import gameon_env
+from gameon_env.desktop.display import PrivateDisplay
+from gameon_env.desktop.listen import open_listener
+from gameon_env.desktop.process import GameProcess
+from gameon_env.desktop.windows import wait_for_window
+from gameon_env.envs.desktop_env import DesktopEnv
+from gameon_env.errors import (
+    ActionError,
+    DisplayError,
+    GameCrashError,
+    MissingProgramError,
+    ObservationError,
+    ProfileError,
+    WindowError,
+)
+
+GAME = Path(__file__).with_name("small_game.py")
+PROFILE = """
+fps = 30
+score = "score"
+[launch]
+command = ["{{python}}", "{game}", {arguments}]
+screen_size = [240, 320]
+gl = false
+timeout_s = 10
+[controls]
+names = ["key:left", "key:right", "key:space"]
+[readers.score]
+kind = "bar"
+region = [0, 0, 320, 8]
+color = [240, 240, 240]
+[[reward]]
+reader = "score"
+weight = 40
+"""
+
+Make = Callable[..., DesktopEnv]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """Makes environments of the small game, and closes them."""
+    made: list[gymnasium.Env[Any, Any]] = []
+
+    def make(*arguments: str, more: str = "", game: str = "", **options: Any) -> DesktopEnv:
+        path = tmp_path / f"game{len(made)}.toml"
+        words = ", ".join(f'"{argument}"' for argument in arguments)
+        path.write_text(PROFILE.format(game=GAME, arguments=words) + more)
+        env = gymnasium.make(gameon_env.ENV_ID, game=game or str(path), observation_size=(60, 80), **options)
+        made.append(env)
+        assert isinstance(env.unwrapped, DesktopEnv)
+        return env.unwrapped
+
+    yield make
+    for env in made:
+        env.close()
+
+
+def play(env: gymnasium.Env[Any, Any], action: Any, steps: int) -> tuple[Any, ...]:
+    result: tuple[Any, ...] = ()
+    for _ in range(steps):
+        result = env.step(action)
+        if result[2] or result[3]:
+            break
+    return result
+
+
+def children() -> set[str]:
+    return {f"{p.pid} {p.name()}" for p in psutil.Process().children(recursive=True) if p.status() != "zombie"}
+
+
+def test_an_action_moves_the_game_and_the_score_comes_from_the_screen(make: Make) -> None:
+    env = make()
+    first, info = env.reset(seed=1)
+    assert first.shape == (60, 80, 3)
+    assert info["raw_score"] == 0
+    before = np.argwhere((first[:, :, 0] > 150) & (first[:, :, 1] < 90))[:, 1].mean()
+    observation, _, terminated, truncated, info = play(env, env.controls.vector(key_right=1), 10)
+    after = np.argwhere((observation[:, :, 0] > 150) & (observation[:, :, 1] < 90))[:, 1].mean()
+    assert after > before + 10
+    assert not terminated
+    assert not truncated
+    assert info["action"].tolist() == [0, 1, 0]
+    assert info["inject_t_ns"] < info["t_ns"]
+    rewards = [env.step(env.controls.vector(key_space=i % 2))[1] for i in range(12)]
+    assert sum(rewards) == pytest.approx(6, abs=1.01)  # the last tap may still be on its way
+
+
+def test_frames_have_full_size_and_rgb(make: Make) -> None:
+    env = make(render_mode="rgb_array")
+    env.reset()
+    picture = env.render()
+    assert picture is not None
+    assert picture.shape == (240, 320, 3)
+    assert picture[200, 10].tolist() == [0, 60, 0]
+
+
+def test_nothing_is_left_behind(make: Make) -> None:
+    before = children()
+    temporary = set(Path("/tmp").glob("gameon-*"))
+    env = make()
+    env.reset()
+    assert len(children()) >= len(before) + 3  # display, watchdog, game
+    env.close()
+    env.close()
+    assert children() == before
+    assert set(Path("/tmp").glob("gameon-*")) == temporary
+
+
+def test_a_crash_truncates_and_says_why(make: Make) -> None:
+    env = make("--crash-after", "1.5")
+    env.reset()
+    observation, _, terminated, truncated, info = play(env, env.controls.zeros(), 90)
+    assert (terminated, truncated) == (False, True)
+    assert "exit code 3" in info["end_reason"]
+    assert "a terrible thing happened" in info["end_reason"]
+    assert observation.any()
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(env.controls.zeros())
+    env.reset()  # and it can be played again
+    assert env.step(env.controls.zeros())[3] is False
+
+
+def test_a_game_that_ends_by_itself_is_over_only_where_the_profile_says_so(make: Make) -> None:
+    env = make("--exit-after", "1.5")
+    env.reset()
+    *_, terminated, truncated, info = play(env, env.controls.zeros(), 90)
+    assert (terminated, truncated) == (False, True)
+    assert info["end_reason"] == "game_exited"
+    env = make("--exit-after", "1.5", more='[readers.ended]\nkind = "exit"\n[[termination]]\nreader = "ended"\n')
+    env.reset()
+    *_, terminated, truncated, info = play(env, env.controls.zeros(), 90)
+    assert (terminated, truncated) == (True, False)
+    assert info["end_reason"] == "game_over: ended"
+
+
+def test_a_closed_window_truncates(make: Make) -> None:
+    env = make("--close-after", "1.5")
+    env.reset()
+    *_, terminated, truncated, info = play(env, env.controls.zeros(), 90)
+    assert (terminated, truncated) == (False, True)
+    assert "window_closed" in info["end_reason"]
+
+
+def test_a_lost_display_truncates_and_the_next_reset_starts_another(make: Make) -> None:
+    env = make()
+    env.reset()
+    play(env, env.controls.vector(key_left=1), 3)
+    server = next(p for p in psutil.Process().children() if p.name() == "Xvfb")
+    os.kill(server.pid, signal.SIGKILL)
+    *_, terminated, truncated, info = play(env, env.controls.vector(key_left=1), 30)
+    assert (terminated, truncated) == (False, True)
+    assert "display_lost" in info["end_reason"]
+    observation, _ = env.reset()
+    assert observation.any()
+
+
+def test_a_game_that_cannot_start_is_an_error_with_its_output(make: Make) -> None:
+    before = children()
+    env = make("--crash-after", "0")
+    with pytest.raises(GameCrashError, match="it crashed at once"):
+        env.reset()
+    assert children() == before
+
+
+def test_a_window_that_never_comes_is_an_error(make: Make) -> None:
+    env = make(more="").profile
+    del env
+    slow = make("--close-after", "0.01")
+    with pytest.raises((WindowError, GameCrashError)):
+        slow.reset()
+
+
+def test_bad_actions_and_options_are_refused(make: Make) -> None:
+    env = make()
+    env.reset()
+    with pytest.raises(ActionError, match="shape"):
+        env.step(np.zeros(7, np.float32))
+    with pytest.raises(ActionError, match="NaN"):
+        env.step(np.full(3, np.nan, np.float32))
+    assert env.step(env.controls.zeros())[3] is False  # the episode goes on
+    with pytest.raises(ObservationError, match="observation_size"):
+        gymnasium.make(gameon_env.ENV_ID, game="rescue", observation_size=(500, 500))
+    with pytest.raises(ProfileError, match="fps"):
+        make(fps=-1)
+    with pytest.raises(DisplayError, match="display must be"):
+        make(display="somewhere")
+    with pytest.raises(ProfileError, match="attach"):
+        make(attach={"windw": "x"})
+
+
+def test_a_missing_game_is_said_before_anything_starts(tmp_path: Path) -> None:
+    text = PROFILE.format(game="x", arguments="").replace('"{python}"', '"no-such-game"')
+    (tmp_path / "none.toml").write_text(text + "\n")
+    with pytest.raises(MissingProgramError, match="no-such-game"):
+        gymnasium.make(gameon_env.ENV_ID, game=str(tmp_path / "none.toml"))
+
+
+def test_the_time_limit_truncates(make: Make) -> None:
+    env = make()
+    env.profile.__dict__["time_limit_s"] = 0.3
+    env.reset()
+    *_, terminated, truncated, info = play(env, env.controls.zeros(), 50)
+    assert (terminated, truncated, info["end_reason"]) == (False, True, "time_limit")
+
+
+RESET_BY_KEYS = """
+[readers.playing]
+kind = "color"
+region = [0, 100, 60, 60]
+color = [0, 60, 0]
+[reset]
+mode = "keys"
+ready = "playing"
+timeout_s = 5
+[[reset.start_steps]]
+tap = "key:enter"
+[[reset.steps]]
+tap = "key:enter"
+"""
+
+
+def test_reset_by_keys_works_from_any_state(make: Make) -> None:
+    env = make("--menu", more=RESET_BY_KEYS)
+    observation, _ = env.reset()
+    assert observation[30, 5].tolist() == [0, 60, 0]
+    pid = env._game._process.pid  # type: ignore[union-attr]
+    play(env, env.controls.vector(key_space=1, key_left=1), 5)
+    _, info = env.reset()
+    assert info["raw_score"] == 0
+    assert env._game._process.pid == pid  # type: ignore[union-attr]
+    os.kill(pid, signal.SIGKILL)
+    play(env, env.controls.zeros(), 5)
+    observation, _ = env.reset()  # a dead game is launched anew
+    assert observation[30, 5].tolist() == [0, 60, 0]
+
+
+def test_keys_are_up_after_an_episode_and_at_reset(make: Make) -> None:
+    env = make()
+    env.reset()
+    env.step(env.controls.vector(key_left=1, key_space=1))
+    listener = open_listener(env.display_name)
+    assert {"key:left", "key:space"} <= listener.held()
+    env.profile.__dict__["time_limit_s"] = 0.05
+    env.step(env.controls.vector(key_left=1, key_space=1))
+    assert listener.held() == frozenset()
+    listener.close()
+
+
+def test_input_goes_only_to_the_games_own_window_on_a_shared_display(make: Make, tmp_path: Path) -> None:
+    with PrivateDisplay((480, 640), gl=False) as desktop:
+        env = make(display=desktop.name)
+        env.reset()
+        assert env.step(env.controls.vector(key_space=1))[4]["focused"]
+        listener = open_listener(desktop.name)
+        listener.start()
+        log = tmp_path / "other.log"
+        python = shutil.which("python3")
+        assert python is not None
+        with GameProcess.launch(
+            env.profile.launch.fill(seed=0, folder=tmp_path), display=desktop.name, log=log
+        ) as other:  # type: ignore[union-attr]
+            window = wait_for_window(desktop.name, process=other, title=None, timeout_s=10)
+            assert window.focus()
+            assert listener.held() == {"key:space"}
+            listener.drain()
+            info = play(env, env.controls.vector(key_space=1, key_left=1), 5)[4]
+            assert info["focused"] is False
+            assert info["action"].tolist() == [0, 0, 0]
+            assert listener.held() == frozenset()
+            assert not [event for event in listener.drain() if event.value == 1 and event.control.startswith("key")]
+            assert "down" not in log.read_text()
+            window.close()
+        listener.close()
+        env.close()
+
+
+def test_attaches_to_a_window_that_is_there(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    with PrivateDisplay((480, 640), gl=False) as desktop:
+        monkeypatch.setenv("DISPLAY", desktop.name)
+        launcher = make()
+        command = launcher.profile.launch.fill(seed=0, folder=Path())  # type: ignore[union-attr]
+        with GameProcess.launch(command, display=desktop.name) as game:
+            wait_for_window(desktop.name, process=game, title=None, timeout_s=10).close()
+            env = make(game="desktop", attach={"window": "^Small game$"}, render_mode="rgb_array")
+            env.reset()
+            picture = env.render()
+            assert picture is not None
+            assert picture.shape == (240, 320, 3)
+            whole = make(game="desktop", attach={"monitor": 0}, render_mode="rgb_array")
+            whole.reset()
+            picture = whole.render()
+            assert picture is not None
+            assert picture.shape == (480, 640, 3)
+            part = make(game="desktop", attach={"region": (10, 20, 100, 90)}, render_mode="rgb_array")
+            part.reset()
+            picture = part.render()
+            assert picture is not None
+            assert picture.shape == (90, 100, 3)
+            missing = make(game="desktop", attach={"window": "No such window"})
+            with pytest.raises(WindowError, match="Small game"):
+                missing.reset()
+            for made in (env, whole, part):
+                made.close()
+
+
+def test_a_desktop_profile_needs_a_desktop(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with pytest.raises(DisplayError, match="display"):
+        make(game="desktop").reset()
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
+    with pytest.raises(DisplayError, match="Wayland"):
+        make(game="desktop").reset()
+
+
+CHECKED = ["rescue", "aliens", "doom", "desktop"]
+
+
+@pytest.mark.parametrize("game", CHECKED)
+@pytest.mark.filterwarnings("ignore:.*:UserWarning")
+def test_both_environment_checkers_pass_on_every_shipped_profile(
+    game: str, monkeypatch: pytest.MonkeyPatch, make: Make
+) -> None:
+    if game != "desktop":
+        env = gymnasium.make(gameon_env.ENV_ID, game=game, render_mode="rgb_array").unwrapped
+        check_env(env, skip_render_check=False)
+        sb3_check_env(env)
+        env.close()
+        return
+    with PrivateDisplay((480, 640), gl=False) as desktop:
+        monkeypatch.setenv("DISPLAY", desktop.name)
+        command = make().profile.launch.fill(seed=0, folder=Path())  # type: ignore[union-attr]
+        with GameProcess.launch(command, display=desktop.name) as running:
+            wait_for_window(desktop.name, process=running, title=None, timeout_s=10).close()
+            env = gymnasium.make(gameon_env.ENV_ID, game="desktop", render_mode="rgb_array").unwrapped
+            check_env(env, skip_render_check=False)
+            sb3_check_env(env)
+            env.close()
+
+
+def test_every_shipped_profile_is_checked() -> None:
+    from gameon_env.games.profile import BUILT_IN
+
+    assert sorted(path.stem for path in BUILT_IN.glob("*.toml")) == sorted(CHECKED)
+
+
+def test_works_under_gymnasiums_own_wrappers(make: Make, tmp_path: Path) -> None:
+    env = make(render_mode="rgb_array")
+    wrapped = FrameStackObservation(GrayscaleObservation(env), 3)
+    video = RecordVideo(wrapped, str(tmp_path / "videos"), episode_trigger=lambda episode: True, disable_logger=True)
+    observation, _ = video.reset()
+    assert observation.shape == (3, 60, 80)
+    play(video, env.controls.zeros(), 8)
+    video.close()
+    assert list((tmp_path / "videos").glob("*.mp4"))
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_two_games_side_by_side(mode: str) -> None:
+    envs = gymnasium.make_vec(gameon_env.ENV_ID, num_envs=2, vectorization_mode=mode, game="rescue")
+    observations, _ = envs.reset(seed=3)
+    assert observations.shape == (2, 128, 128, 3)
+    names = envs.get_attr("display_name") if mode == "async" else [env.unwrapped.display_name for env in envs.envs]
+    assert len(set(names)) == 2
+    envs.action_space.seed(0)
+    for _ in range(10):
+        observations, _, terminated, _, infos = envs.step(envs.action_space.sample())
+    assert not terminated.any()
+    assert infos["t_ns"].shape == (2,)
+    assert not np.array_equal(observations[0], observations[1])
+    envs.close()
+
+
+def test_a_killed_agent_leaves_nothing(make: Make, tmp_path: Path) -> None:
+    code = (
+        "import gymnasium, gameon_env, time, os, sys\n"
+        f"env = gymnasium.make(gameon_env.ENV_ID, game={str(tmp_path / 'game0.toml')!r}).unwrapped\n"
+        "env.reset()\n"
+        "env.step(env.controls.vector(key_left=1))\n"
+        "print(env.display_name, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    make()  # writes the profile
+    import subprocess
+    import sys
+
+    agent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert agent.stdout is not None
+    display = agent.stdout.readline().strip()
+    family = psutil.Process(agent.pid).children(recursive=True)
+    assert len(family) >= 3
+    agent.kill()
+    agent.wait()
+    agent.stdout.close()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and any(p.is_running() and p.status() != "zombie" for p in family):
+        time.sleep(0.05)
+    assert [p for p in family if p.is_running() and p.status() != "zombie"] == []
+    assert not Path(f"/tmp/.X11-unix/X{display[1:]}").exists()

@@ -1,0 +1,107 @@
+"""Profiles: what is shipped is right, and what is wrong is said with file and key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gameon_env.errors import GameOnError, MissingProgramError, ProfileError, UnknownNameError
+from gameon_env.games.profile import load_profile, profile_paths
+
+GOOD = """
+fps = 20
+score = "score"
+[launch]
+command = ["mygame", "--seed={seed}"]
+screen_size = [480, 640]
+install = "apt-get install mygame"
+[controls]
+names = ["key:w", "mouse:dx"]
+[readers.score]
+kind = "bar"
+region = [0, 0, 10, 10]
+color = [255, 0, 0]
+[[reward]]
+reader = "score"
+[[termination]]
+reader = "score"
+below = 0
+[reset]
+mode = "keys"
+[[reset.steps]]
+tap = "key:enter"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "mine.toml"
+    path.write_text(text)
+    return path
+
+
+def test_all_shipped_profiles_load() -> None:
+    assert {"rescue", "aliens", "doom", "desktop"} <= set(profile_paths())
+    for name in profile_paths():
+        profile = load_profile(name)
+        assert profile.name == name
+        assert profile.description
+        assert len(profile.make_readers()) == len(profile.reader_tables)
+
+
+def test_a_profile_loads_by_path(tmp_path: Path) -> None:
+    profile = load_profile(str(write(tmp_path, GOOD)))
+    assert profile.name == "mine"
+    assert profile.controls.names == ("key:w", "mouse:dx")
+    assert profile.launch is not None
+    assert profile.launch.fill(seed=7, folder=tmp_path) == ["mygame", "--seed=7"]
+    assert profile.launch.takes_seed
+    assert profile.terminations[0].below == 0
+
+
+def test_an_unknown_game_suggests_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'rescue'"):
+        load_profile("resue")
+
+
+def test_a_game_that_is_not_installed_says_how_to_get_it(tmp_path: Path) -> None:
+    launch = load_profile(write(tmp_path, GOOD)).launch
+    assert launch is not None
+    with pytest.raises(MissingProgramError, match="apt-get install mygame"):
+        launch.check_installed()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("fps = 20", "fsp = 20", "fsp is unknown.*Did you mean 'fps'"),
+        ("fps = 20", "fps = 0", "fps must be more than 0"),
+        ("fps = 20", 'fps = "fast"', "fps must be a number"),
+        ("[480, 640]", "[480]", r"launch.screen_size must be \[height, width\]"),
+        ('"key:w"', '"key:ww"', "controls.names is wrong: unknown control 'key:ww'"),
+        ('"key:w"', '"pad:a"', "controls.names holds.*cannot|injected"),
+        ('kind = "bar"', 'kind = "barr"', "readers.score.kind must be one of.*Did you mean 'bar'"),
+        ("color = [255, 0, 0]", "color = [256, 0, 0]", "readers.score.color must be"),
+        ("color = [255, 0, 0]", "colour = [255, 0, 0]", "readers.score.color is missing"),
+        ('[[reward]]\nreader = "score"', '[[reward]]\nreader = "points"', r"reward\[0\].reader must name a"),
+        ("below = 0", "belov = 0", r"termination\[0\].belov is unknown"),
+        ('mode = "keys"', 'mode = "key"', "reset.mode must be one of"),
+        ('tap = "key:enter"', 'tap = "mouse:dx"', r"reset.steps\[0\].tap must be a key or button"),
+        ('tap = "key:enter"', 'press = "key:enter"', r"reset.steps\[0\].tap or wait or until"),
+        ('"--seed={seed}"', '"--seed={sed}"', "launch.command may use"),
+        ("[launch]", "[attach]\nmonitor = 0\n[launch]", "launch or attach must be there"),
+        ("fps = 20", "fps = = 20", "not valid TOML"),
+        ('score = "score"', 'score = "points"', "score must name a"),
+        ("region = [0, 0, 10, 10]", "region = [0, 0, 10, 0]", "region must be"),
+    ],
+)
+def test_each_mistake_is_named_with_file_and_key(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in GOOD
+    path = write(tmp_path, GOOD.replace(old, new, 1))
+    with pytest.raises(ProfileError, match=f"(?s)mine.toml.*{said}"):
+        load_profile(path)
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(GameOnError, match="cannot be read"):
+        load_profile(tmp_path / "none.toml")

@@ -1,0 +1,114 @@
+"""Readers, each on pictures that show and that do not show what it reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from gameon_env.errors import ProfileError
+from gameon_env.events import Frame
+from gameon_env.games.readers import GameView, Reader, make_reader
+from gameon_env.games.table import Table
+
+
+def reader(tmp_path: Path, **keys: Any) -> Reader:
+    return make_reader(Table(keys, tmp_path / "p.toml", "readers.x."))
+
+
+def view(pixels: np.ndarray, t_ns: int = 0, **rest: Any) -> GameView:
+    return GameView(Frame(pixels, t_ns), **rest)
+
+
+def blank() -> np.ndarray:
+    return np.zeros((100, 200, 4), np.uint8)
+
+
+def test_bar_is_the_filled_part(tmp_path: Path) -> None:
+    bar = reader(tmp_path, kind="bar", region=[50, 40, 100, 10], color=[0, 200, 0])
+    picture = blank()
+    assert bar.read(view(picture)) == 0
+    picture[40:50, 50:80, 1] = 210
+    assert bar.read(view(picture)) == pytest.approx(0.3)
+    upward = reader(tmp_path, kind="bar", region=[50, 0, 10, 100], color=[0, 200, 0], direction="up")
+    picture = blank()
+    picture[60:100, 50:60, 1] = 200
+    assert upward.read(view(picture)) == pytest.approx(0.4)
+
+
+def test_color_needs_its_share_of_the_region(tmp_path: Path) -> None:
+    color = reader(tmp_path, kind="color", region=[0, 0, 10, 10], color=[200, 10, 10], fraction=0.5)
+    picture = blank()
+    picture[0:4, 0:10] = (10, 10, 200, 0)
+    assert color.read(view(picture)) == 0
+    picture[0:6, 0:10] = (10, 10, 200, 0)
+    assert color.read(view(picture)) == 1
+
+
+def test_template_is_found_wherever_it_is(tmp_path: Path) -> None:
+    sign = np.random.default_rng(1).integers(0, 256, (12, 20, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "sign.png"), sign)
+    template = reader(tmp_path, kind="template", image="sign.png")
+    picture = blank()
+    assert template.read(view(picture)) == 0
+    picture[60:72, 100:120, :3] = sign
+    assert template.read(view(picture)) == 1
+
+
+def test_unchanged_counts_the_time_of_the_frames(tmp_path: Path) -> None:
+    still = reader(tmp_path, kind="unchanged", seconds=2)
+    picture = blank()
+    assert still.read(view(picture, 0)) == 0
+    assert still.read(view(picture, 1_900_000_000)) == 0
+    assert still.read(view(picture, 2_000_000_000)) == 1
+    picture = picture.copy()
+    picture[::2] = 9
+    assert still.read(view(picture, 2_100_000_000)) == 0
+    still.reset()
+    assert still.read(view(picture, 9_000_000_000)) == 0
+
+
+def test_exit_is_a_normal_end_only(tmp_path: Path) -> None:
+    ended = reader(tmp_path, kind="exit")
+    assert [ended.read(view(blank(), exit_code=code)) for code in (None, 1, -11, 0)] == [0, 0, 0, 1]
+
+
+def test_log_of_what_the_game_prints(tmp_path: Path) -> None:
+    log = reader(tmp_path, kind="log", pattern=r"score=(\d+)")
+    assert log.read(view(blank())) == 0
+    assert log.read(view(blank(), new_output=["score=3", "noise", "score=12"])) == 12
+    assert log.read(view(blank())) == 12
+    log.reset()
+    assert log.read(view(blank())) == 0
+
+
+def test_log_file_counts_from_the_episode_on(tmp_path: Path) -> None:
+    path = tmp_path / "game.log"
+    path.write_text("level 9 done\n")
+    log = reader(tmp_path, kind="log", pattern="done", file="game.log")
+    assert log.read(view(blank(), home=tmp_path)) == 0
+    with path.open("a") as file:
+        file.write("level 1 do")
+        file.flush()
+        assert log.read(view(blank(), home=tmp_path)) == 0
+        file.write("ne\n")
+    assert log.read(view(blank(), home=tmp_path)) == 1
+
+
+def test_a_users_own_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_reader.py").write_text("def two(view):\n    return 2.0 + view.frame.size[0]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert reader(tmp_path, kind="python", function="my_reader:two").read(view(blank())) == 102
+    with pytest.raises(ProfileError, match="importable"):
+        reader(tmp_path, kind="python", function="my_reader:none")
+
+
+def test_regions_beyond_the_picture_read_nothing(tmp_path: Path) -> None:
+    for keys in (
+        {"kind": "bar", "region": [500, 500, 5, 5], "color": [1, 2, 3]},
+        {"kind": "color", "region": [500, 500, 5, 5], "color": [1, 2, 3]},
+    ):
+        assert reader(tmp_path, **keys).read(view(blank())) is None

@@ -1,0 +1,134 @@
+"""Learning is tested by what was learned: a task with a known answer, and the score it reaches."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gameon_env.errors import StorageError, TrajectoryError
+from gameon_env.learning.behavioral_cloning import CloningConfig, CloningResult, Steps, augment, clone
+from gameon_env.learning.policy import Policy, read_policy
+from tests.unit.learning.dot_task import CONTROLS, answer, draw, write_episodes
+
+QUICK = CloningConfig(epochs=8, batch_size=32, stack=2, shift_px=0, learning_rate=3e-3)
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> CloningResult:
+    folder = tmp_path_factory.mktemp("dots")
+    return clone(write_episodes(folder / "data", 8, 150), folder / "policy.safetensors", QUICK, progress=False)
+
+
+def test_a_task_is_learned(learned: CloningResult) -> None:
+    assert min(learned.best.f1.values()) > 0.9, learned.best
+    assert max(learned.best.axis_error.values()) < 0.06, learned.best
+
+
+def test_the_saved_policy_plays_what_was_learned(learned: CloningResult) -> None:
+    policy = Policy.load(learned.policy_path)
+    rng = np.random.default_rng(99)
+    buttons, errors = [], []
+    for _ in range(100):
+        x, y, lit = rng.uniform(-1, 1), rng.uniform(-1, 1), rng.random() < 0.5
+        policy.reset()
+        action, right = policy.act(draw(x, y, lit)), answer(x, y, lit)
+        buttons.append(action[:3] == right[:3])
+        errors.append(np.abs(action[3:] - right[3:]))
+    assert np.mean(buttons) > 0.93
+    assert np.mean(errors) < 0.06
+
+
+def test_the_learning_curve_is_returned_and_written(learned: CloningResult) -> None:
+    lines = [json.loads(line) for line in learned.curve_path.read_text().splitlines()]
+    assert [line["validation_loss"] for line in lines] == [record.validation_loss for record in learned.curve]
+    assert learned.best.validation_loss == min(record.validation_loss for record in learned.curve)
+    assert learned.best.best
+    assert set(lines[0]["f1"]) == {"key:a", "key:d", "mouse:left"}
+    assert learned.curve[-1].train_loss < 0.5 * learned.curve[0].train_loss
+
+
+def test_the_policy_says_what_it_was_trained_on(learned: CloningResult) -> None:
+    spec, _ = read_policy(learned.policy_path)
+    assert (spec.game, spec.fps, spec.controls, spec.stack) == ("dots", 15.0, CONTROLS, 2)
+    assert spec.training["training_steps"] + spec.training["validation_steps"] == 8 * 150
+
+
+def test_the_same_seed_gives_the_same_policy(tmp_path: Path) -> None:
+    episodes = write_episodes(tmp_path / "data", 3, 40)
+    config = replace(QUICK, epochs=1, shift_px=2)
+    first = clone(episodes, tmp_path / "a.safetensors", config, progress=False)
+    second = clone(episodes, tmp_path / "b.safetensors", config, progress=False)
+    other = clone(episodes, tmp_path / "c.safetensors", replace(config, seed=1), progress=False)
+    assert first.best.validation_loss == second.best.validation_loss != other.best.validation_loss
+
+
+def test_frames_beyond_memory_are_read_from_the_files(tmp_path: Path) -> None:
+    episodes = write_episodes(tmp_path, 3, 20)
+    config = CloningConfig(stack=3, spacing=2)
+    kept, read = Steps(episodes, config), Steps(episodes, replace(config, memory_fraction=0.0))
+    some = np.random.default_rng(0).integers(0, 60, 32)
+    np.testing.assert_array_equal(kept.stacks(some), read.stacks(some))
+
+
+def test_stacks_stay_within_their_episode_and_repeat_its_first_frame(tmp_path: Path) -> None:
+    episodes = write_episodes(tmp_path, 2, 10)
+    steps = Steps(episodes, CloningConfig(stack=3, spacing=2))
+    stacks = steps.stacks(np.array([0, 9, 10, 13])).reshape(4, 32, 32, 3, 3)
+    expected = [(0, [0, 0, 0]), (0, [5, 7, 9]), (1, [0, 0, 0]), (1, [0, 1, 3])]
+    for stack, (episode, rows) in zip(stacks, expected, strict=True):
+        np.testing.assert_array_equal(np.moveaxis(stack, 2, 0), np.stack([episodes[episode].video(r)[0] for r in rows]))
+
+
+def test_validation_holds_whole_episodes_out(tmp_path: Path) -> None:
+    steps = Steps(write_episodes(tmp_path, 5, 10), CloningConfig())
+    training, validation = steps.split(0.4, np.random.default_rng(0))
+    assert len(training) == 30
+    assert len(validation) == 20
+    assert not set(steps.episode_of[training]) & set(steps.episode_of[validation])
+
+
+def test_a_latency_pairs_a_frame_with_a_later_action(tmp_path: Path) -> None:
+    episodes = write_episodes(tmp_path, 2, 10)
+    steps = Steps(episodes, CloningConfig(latency_ms=133.4))
+    np.testing.assert_array_equal(steps.inputs[:8], episodes[0].inputs[2:10])
+    assert len(steps.inputs) == 16
+
+
+def test_a_long_hold_is_known_from_the_recording(tmp_path: Path) -> None:
+    steps = Steps(write_episodes(tmp_path, 3, 100), CloningConfig())
+    head = steps.head(np.arange(300))
+    pressed = steps.inputs[:, 0] >= 0.5
+    runs = [len(run) for run in "".join("1" if p else "0" for p in pressed).split("0") if run]
+    assert min(runs) <= head.max_hold_steps[0] <= max(runs)
+
+
+def test_augmentation_moves_all_frames_of_a_stack_together() -> None:
+    stacked = np.full((16, 20, 20, 6), 100, dtype=np.uint8)
+    moved = augment(stacked, 3, 0.0, np.random.default_rng(0))
+    assert moved.shape == stacked.shape
+    assert set(np.unique(moved)) == {0, 100}
+    assert (moved == moved[..., :1]).all()
+    brighter = augment(stacked, 0, 0.5, np.random.default_rng(0))
+    assert len(np.unique(brighter)) > 5
+    assert augment(np.full((4, 8, 8, 3), 250, np.uint8), 0, 0.5, np.random.default_rng(1)).max() == 255
+
+
+def test_no_episodes_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(TrajectoryError, match="record some first"):
+        clone([], tmp_path / "policy.safetensors", progress=False)
+
+
+def test_episodes_of_different_settings_are_an_error(tmp_path: Path) -> None:
+    mixed = write_episodes(tmp_path / "a", 1, 5) + write_episodes(tmp_path / "b", 1, 5, mouse_scale_px=7)
+    with pytest.raises(TrajectoryError, match="mouse_scale_px"):
+        Steps(mixed, CloningConfig())
+
+
+def test_an_output_that_cannot_be_written_is_an_error_before_any_training(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="nothing can be written"):
+        clone(write_episodes(tmp_path / "data", 2, 5), tmp_path / "file" / "policy.safetensors", progress=False)

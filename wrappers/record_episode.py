@@ -1,0 +1,271 @@
+"""RecordEpisode: everything that happens in an environment, step by step, into trajectory files."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, SupportsFloat
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium.utils import RecordConstructorArgs
+
+from gameon_env.clock import now_ns
+from gameon_env.data_processing.space_columns import is_rgb, space_columns, space_to_json, space_values
+from gameon_env.data_processing.trajectory import (
+    STEP_COLUMNS,
+    Column,
+    TrajectoryWriter,
+    check_format,
+    open_writer,
+    to_json,
+    zero_row,
+)
+from gameon_env.errors import ActionError, StorageError
+
+_VECTORS = {"inputs": ("action", "float32"), "presses": ("presses", "uint8"), "audio": ("audio", "float32")}
+"""Columns that an environment may give in ``info``: by column, the key there and the dtype."""
+
+
+class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
+    """Records all episodes of an environment, ours or any other, into ``output_dir``.
+
+    Row i of an episode holds observation i, the action taken on it and the reward that came of it; the last row has
+    no action. Frames ``(H, W, 3) uint8`` go to ``video``, other observations to ``observations``; the vector in
+    ``info["action"]`` goes to ``inputs`` (with ``info["presses"]`` and ``info["audio"]`` beside it), without one the
+    action itself to ``actions``. ``info["t_ns"]`` gives the time of an observation, ``info["actor"]`` who played,
+    ``info["end_reason"]`` why an episode ended.
+
+    A finished episode is on the disk when the step that ended it returns. After a kill
+    ``gameon recover`` brings back the unfinished one. :meth:`close`, and :meth:`reset` in the middle of an episode,
+    finish it as truncated.
+
+    Args:
+        env: the environment.
+        output_dir: the folder for the files; made where it is missing.
+        format: ``"hdf5"``: one growing file for all episodes; ``"npz"``: one file for each.
+
+    Raises:
+        ObservationError: a space of the environment has no fixed shape.
+        StorageError: the folder cannot be written, or the disk is full; what was recorded before is safe.
+        TrajectoryError: the environment's ``recording_metadata`` is not made of JSON's types.
+    """
+
+    def __init__(self, env: gymnasium.Env[Any, Any], output_dir: str | os.PathLike[str], format: str = "hdf5") -> None:
+        RecordConstructorArgs.__init__(self, output_dir=os.fspath(output_dir), format=format)
+        gymnasium.Wrapper.__init__(self, env)
+        check_format(format)
+        self.output_dir = Path(output_dir)
+        self._format = format
+        self._observation_name = "video" if is_rgb(env.observation_space) else "observations"
+        self._observation_columns = space_columns(env.observation_space, self._observation_name)
+        self._action_columns = space_columns(env.action_space, "actions")
+        self._writer: TrajectoryWriter | None = None
+        self._episode: _OpenEpisode | None = None
+        _check_writable(self.output_dir)
+
+    @property
+    def recording_path(self) -> Path | None:
+        """The file that is being written, or was last; None before the first step."""
+        return None if self._writer is None else self._writer.path
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Reset the environment; an episode that was not over is finished as truncated first."""
+        self._finish("reset")
+        observation, info = self.env.reset(seed=seed, options=options)
+        t_ns = _time_of(info)
+        self._episode = _OpenEpisode(
+            metadata=self._episode_metadata(seed, info, t_ns),
+            start_ns=t_ns,
+            observed=self._observed(observation),
+            t_ns=t_ns,
+        )
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Step the environment and record the step. An exception of the environment finishes the episode."""
+        try:
+            observation, reward, terminated, truncated, info = self.env.step(action)
+        except BaseException as error:
+            try:
+                self._finish(f"error: {type(error).__name__}: {error}")
+            except StorageError as storage_error:
+                error.add_note(str(storage_error))
+            raise
+        episode = self._episode
+        if episode is not None:
+            self._record(episode, action, float(reward), info)
+            episode.observed, episode.t_ns = self._observed(observation), _time_of(info)
+            if terminated or truncated:
+                reason = info.get("end_reason") or ("terminated" if terminated else "truncated")
+                self._finish(str(reason), terminated=bool(terminated))
+        return observation, reward, terminated, truncated, info
+
+    def close(self) -> None:
+        """Finish an open episode as truncated, close the file and the environment."""
+        try:
+            self._finish("closed")
+        finally:
+            try:
+                if self._writer is not None:
+                    self._writer.close()
+            finally:
+                super().close()
+
+    def _record(self, episode: _OpenEpisode, action: Any, reward: float, info: Mapping[str, Any]) -> None:
+        """Write the row of the observation before this step, whose action and reward are known now."""
+        taken = _vectors(info)
+        if "inputs" not in taken:
+            taken |= space_values(self.env.action_space, "actions", action)
+        try:
+            if episode.steps == 0:
+                episode.columns = self._columns(taken)
+                self._writer = self._writer_for(episode)
+                self._writer.start_episode(episode.metadata)
+            assert self._writer is not None
+            self._writer.append(episode.row(taken, reward))
+        except StorageError:
+            self._give_up()
+            raise
+        episode.steps += 1
+        actor = str(info.get("actor", "agent"))
+        if actor not in episode.played_by:
+            episode.played_by.append(actor)
+
+    def _finish(self, end_reason: str, *, terminated: bool = False) -> None:
+        """Finish the open episode, if there is one and it has a step."""
+        episode, self._episode = self._episode, None
+        if episode is None or episode.steps == 0:
+            return
+        assert self._writer is not None
+        try:
+            self._writer.append(episode.last_row(terminated))
+            self._writer.end_episode(
+                {
+                    **episode.metadata,
+                    "steps": episode.steps,
+                    "terminated": terminated,
+                    "truncated": not terminated,
+                    "end_reason": end_reason,
+                    "played_by": episode.played_by,
+                }
+            )
+        except StorageError:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        """After the disk refused: leave the file as it is, so that the next episode can start another."""
+        writer, self._writer, self._episode = self._writer, None, None
+        if writer is not None:
+            writer.close()
+
+    def _writer_for(self, episode: _OpenEpisode) -> TrajectoryWriter:
+        """The current file, or a new one where there is none or its columns are others."""
+        if self._writer is not None:
+            if self._writer.columns == episode.columns:
+                return self._writer
+            self._writer.close()
+            self._writer = None
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", str(episode.metadata["game"])).strip(".-") or "env"
+        stamp = datetime.datetime.now().strftime("%Y%m%d_%H%M%S")
+        return open_writer(self.output_dir, f"{name}_{stamp}_{os.getpid()}", episode.columns, self._format)
+
+    def _columns(self, taken: Mapping[str, npt.NDArray[Any]]) -> tuple[Column, ...]:
+        given = tuple(Column(name, _VECTORS[name][1], taken[name].shape) for name in _VECTORS if name in taken)
+        actions = () if "inputs" in taken else self._action_columns
+        return (*self._observation_columns, *given, *actions, *STEP_COLUMNS)
+
+    def _observed(self, observation: Any) -> dict[str, npt.NDArray[Any]]:
+        return space_values(self.env.observation_space, self._observation_name, observation)
+
+    def _episode_metadata(self, seed: int | None, info: Mapping[str, Any], t_ns: int) -> dict[str, Any]:
+        env_id = None if self.spec is None else self.spec.id
+        own = dict(getattr(self.unwrapped, "recording_metadata", None) or {})
+        metadata = {
+            "session": None,
+            "game": env_id or type(self.unwrapped).__name__,
+            "env_id": env_id,
+            "fps": self.metadata.get("render_fps"),
+            "controls": None,
+            **own,
+            "seed": info.get("seed") if seed is None else int(seed),
+            "observation_space": space_to_json(self.env.observation_space),
+            "action_space": space_to_json(self.env.action_space),
+            "start_ns": t_ns,
+            "start_time": datetime.datetime.now(datetime.UTC).isoformat(),
+        }
+        to_json(metadata)  # what cannot be stored is found out here, not when the episode is over
+        return metadata
+
+
+@dataclass
+class _OpenEpisode:
+    """The episode that is being recorded: its last observation waits for the action that will be taken on it."""
+
+    metadata: dict[str, Any]
+    start_ns: int
+    observed: dict[str, npt.NDArray[Any]]
+    t_ns: int
+    columns: tuple[Column, ...] = ()
+    steps: int = 0
+    played_by: list[str] = field(default_factory=list)
+
+    def row(self, taken: Mapping[str, npt.NDArray[Any]], reward: float) -> dict[str, npt.NDArray[Any]]:
+        """The row of the waiting observation with the action taken on it."""
+        row = self._blank()
+        for name, value in taken.items():
+            if name not in row or row[name].shape != value.shape:
+                raise ActionError(
+                    f"step {self.steps} gives {name} {value.shape}, the episode's first step gave "
+                    f"{row[name].shape if name in row else 'none'}: what an environment gives in info must stay "
+                    "the same through an episode"
+                )
+            row[name] = value
+        row["rewards"][...] = reward
+        row["is_first"][...] = self.steps == 0
+        row["is_valid"][...] = True
+        return row
+
+    def last_row(self, terminated: bool) -> dict[str, npt.NDArray[Any]]:
+        """The row of the waiting observation when no action follows."""
+        row = self._blank()
+        row["is_last"][...] = True
+        row["is_terminal"][...] = terminated
+        return row
+
+    def _blank(self) -> dict[str, npt.NDArray[Any]]:
+        row = zero_row(self.columns) | self.observed
+        row["timestamps"][...] = self.t_ns - self.start_ns
+        return row
+
+
+def _vectors(info: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """What the environment gives in ``info`` of the columns in ``_VECTORS``; empty where it names no action vector."""
+    action = info.get("action")
+    if action is None or np.ndim(action) != 1:
+        return {}
+    return {name: np.array(info[key], dtype) for name, (key, dtype) in _VECTORS.items() if info.get(key) is not None}
+
+
+def _time_of(info: Mapping[str, Any]) -> int:
+    t_ns = info.get("t_ns")
+    return now_ns() if t_ns is None else int(t_ns)
+
+
+def _check_writable(folder: Path) -> None:
+    """Find out before the first step whether files can be made in ``folder``."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"nothing can be recorded into {folder}: {error.strerror or error}. Choose another output_dir."
+        ) from error
