@@ -21,6 +21,11 @@ TOKEN_VARIABLE = "GAMEON_PROCESS_TOKEN"
 """In the environment of every process of a game: finds those that left its process group as well."""
 
 
+# Windows has neither.
+_KILL: int = getattr(signal, "SIGKILL", signal.SIGTERM)
+_CONTINUE: int | None = getattr(signal, "SIGCONT", None)
+
+
 class Entry(NamedTuple):
     """One row of the process table; ``start`` with ``pid`` names a process for good, for pids are used again."""
 
@@ -96,9 +101,9 @@ def end_processes(find: Callable[[], set[int]], grace_s: float, wait: Callable[[
         late = time.monotonic() >= deadline
         for pid in alive if late else alive - told:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
-                # A stopped process takes its signals when it goes on.
-                os.kill(pid, signal.SIGCONT)
+                os.kill(pid, _KILL if late else signal.SIGTERM)
+                if _CONTINUE is not None:  # a stopped process takes its signals when it goes on
+                    os.kill(pid, _CONTINUE)
         told |= alive
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, 0.05)
@@ -123,8 +128,9 @@ class _Watchdog:
         self.said_goodbye = False
 
     def run(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_IGN)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
         self._read_until_owner_ends()
         for act in (self._release, self._end_games, self._end_servers, self._remove_folders):
             try:
@@ -135,6 +141,18 @@ class _Watchdog:
                 return
 
     def _read_until_owner_ends(self) -> None:
+        os.write(1, b"ready\n")
+        rest = b""
+        for data in self._from_owner():
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                self._take(line.decode())
+
+    def _from_owner(self) -> Iterator[bytes]:
+        """What the owner writes, until it is gone."""
+        if not hasattr(select, "poll"):  # Windows: the end of the pipe is all there is
+            yield from iter(lambda: os.read(0, 65536), b"")
+            return
         poll = select.poll()
         poll.register(0, select.POLLIN | select.POLLHUP)
         # A forked child of the owner may keep the pipe open: watch the owner itself as well.
@@ -142,8 +160,6 @@ class _Watchdog:
         with contextlib.suppress(OSError, AttributeError):
             owner_fd = os.pidfd_open(self.owner)
             poll.register(owner_fd, select.POLLIN)
-        os.write(1, b"ready\n")
-        rest = b""
         ended = os.getppid() != self.owner
         while True:
             ready = {fd for fd, _ in poll.poll(0 if ended else None)}
@@ -152,9 +168,7 @@ class _Watchdog:
                 data = os.read(0, 65536)
                 if not data:
                     return
-                *lines, rest = (rest + data).split(b"\n")
-                for line in lines:
-                    self._take(line.decode())
+                yield data
             elif ended:
                 return
 

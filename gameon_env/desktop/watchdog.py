@@ -118,7 +118,9 @@ class Watchdog:
             return
         assert self._process.stdout is not None
         output = self._process.stdout
-        if not select.select([output], [], [], READY_TIMEOUT_S)[0] or not output.readline():
+        # Windows cannot wait for a pipe with a limit.
+        silent = sys.platform != "win32" and not select.select([output], [], [], READY_TIMEOUT_S)[0]
+        if silent or not output.readline():
             raise InputError(
                 f"the watchdog did not start (exit code {self._process.poll()}): nothing is pressed without it"
             )

@@ -123,3 +123,19 @@ def test_a_display_that_is_not_there() -> None:
     assert not display_alive("no display name")
     with pytest.raises(CaptureError, match=":4321"):
         screen_size(":4321")
+
+
+def test_the_machine_layer_imports_without_its_backends() -> None:
+    """Each backend's package is imported where it is chosen: another system has other ones, or none."""
+    script = """
+import importlib, pkgutil, sys
+for name in ("Xlib", "pynput", "mss", "sounddevice", "psutil"):
+    sys.modules[name] = None
+import gameon_env.desktop
+for module in pkgutil.iter_modules(gameon_env.desktop.__path__):
+    importlib.import_module(f"gameon_env.desktop.{module.name}")
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    assert run.returncode == 0, run.stderr
