@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import datetime
 import os
 import re
 import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +71,7 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         self._writer: TrajectoryWriter | None = None
         self._episode: _OpenEpisode | None = None
         _check_writable(self.output_dir)
+        _recording.add(self)
 
     @property
     def recording_path(self) -> Path | None:
@@ -110,13 +113,9 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
     def close(self) -> None:
         """Finish an open episode as truncated, close the file and the environment."""
         try:
-            self._finish("closed")
+            self._close_file("closed")
         finally:
-            try:
-                if self._writer is not None:
-                    self._writer.close()
-            finally:
-                super().close()
+            super().close()
 
     def _record(self, episode: _OpenEpisode, action: Any, reward: float, info: Mapping[str, Any]) -> None:
         """Write the row of the observation before this step, whose action and reward are known now."""
@@ -159,6 +158,14 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         except StorageError:
             self._give_up()
             raise
+
+    def _close_file(self, end_reason: str) -> None:
+        _recording.discard(self)
+        try:
+            self._finish(end_reason)
+        finally:
+            if self._writer is not None:
+                self._writer.close()
 
     def _give_up(self) -> None:
         """After the disk refused: leave the file as it is, so that the next episode can start another."""
@@ -203,6 +210,16 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         }
         to_json(metadata)  # what cannot be stored is found out here, not when the episode is over
         return metadata
+
+
+_recording: weakref.WeakSet[RecordEpisode] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_files() -> None:
+    """Keep the episodes of environments that nobody closed."""
+    for wrapper in list(_recording):
+        wrapper._close_file("the process ended")
 
 
 @dataclass

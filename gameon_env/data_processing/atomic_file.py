@@ -184,9 +184,15 @@ class AtomicFile(io.RawIOBase):
         self._redo.truncate(0)
 
     def _committed_pieces(self) -> Iterator[tuple[int, bytes]]:
-        for number, page in sorted(self._pages.items()):
-            start = number * PAGE
-            yield start, bytes(page[: min(PAGE, self._committed - start)])
+        """The waiting pages, neighbours in one piece."""
+        numbers = sorted(self._pages)
+        start = 0
+        for i, number in enumerate(numbers):
+            if i + 1 == len(numbers) or numbers[i + 1] != number + 1:
+                offset = numbers[start] * PAGE
+                data = b"".join([self._pages[n] for n in numbers[start : i + 1]])
+                yield offset, data[: self._committed - offset]
+                start = i + 1
 
 
 def sync_folder(folder: Path) -> None:

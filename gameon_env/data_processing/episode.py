@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 from collections.abc import Sequence
@@ -202,3 +203,7 @@ def _open_this_reader(
         return NpzReader(path) if path.suffix == SUFFIXES["npz"] else Hdf5Reader(path)
     except OSError as error:
         raise TrajectoryError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+# HDF5 must not close its files, which call into Python, after the interpreter is gone.
+atexit.register(_open_this_reader.cache_clear)

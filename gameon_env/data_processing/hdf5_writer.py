@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import threading
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +31,8 @@ LIBVER = ("v108", "v108")
 COMMIT_EVERY_S = 0.5
 LARGE_ROW_BYTES = 4096
 """Rows from this size on have a chunk each and are written at once; smaller ones are gathered up to the commit."""
-_CHUNK_BYTES = 16384
+# A chunk that is not full is rewritten by each commit: small ones cost less there.
+_CHUNK_BYTES = 4096
 _GATHERED_ROWS = 1024
 
 
@@ -65,6 +69,8 @@ class Hdf5Writer:
         self._committed_at = time.monotonic()
         self._thread = threading.Thread(target=self._commit_when_idle, name="trajectory-commit", daemon=True)
         self._thread.start()
+        self._pid = os.getpid()
+        _open_writers.add(self)
 
     def start_episode(self, metadata: Mapping[str, Any]) -> None:
         """Start an episode. Its metadata so far is kept in the file, for the case that it is never finished."""
@@ -112,6 +118,10 @@ class Hdf5Writer:
         if self._stop.is_set():
             return
         self._stop.set()
+        _open_writers.discard(self)
+        if self._pid != os.getpid():  # a fork's copy: nothing is written, and the lock may be held for ever
+            self._close_file()
+            return
         self._thread.join()
         try:
             with self._lock:
@@ -174,6 +184,16 @@ class Hdf5Writer:
             # After a failed write HDF5's own state may be in pieces; the last commit is on the disk.
         finally:
             self._storage.close()
+
+
+_open_writers: weakref.WeakSet[Hdf5Writer] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_writers() -> None:
+    # Left to itself HDF5 closes its files after the interpreter is gone, and would call into AtomicFile then.
+    for writer in list(_open_writers):
+        writer.close()
 
 
 def _create(directory: Path, name: str, columns: Sequence[Column]) -> Path:

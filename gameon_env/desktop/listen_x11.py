@@ -6,28 +6,15 @@ import os
 import select
 import struct
 import threading
-from dataclasses import dataclass
 
 from gameon_env.clock import now_ns
+from gameon_env.desktop import xinput
 from gameon_env.desktop.listen import EventQueue
-from gameon_env.desktop.x11 import CONTROL_OF_BUTTON, GENERIC_EVENT, Wire
+from gameon_env.desktop.x11 import CONTROL_OF_BUTTON, Wire
 from gameon_env.errors import DisplayError, InputError
 from gameon_env.events import InputEvent
 
-_HIERARCHY_CHANGED = 11
-_KEY_PRESS, _KEY_RELEASE, _BUTTON_PRESS, _BUTTON_RELEASE, _MOTION = 13, 14, 15, 16, 17
-_RAW_EVENTS = (_KEY_PRESS, _KEY_RELEASE, _BUTTON_PRESS, _BUTTON_RELEASE, _MOTION)
-_ALL_DEVICES, _ALL_MASTER_DEVICES = 0, 1
-_VALUATOR_CLASS, _ABSOLUTE = 2, 1
 _WHEEL = {4: 1.0, 5: -1.0}
-
-
-@dataclass(frozen=True, slots=True)
-class _Device:
-    """A source of events. ``absolute``: axis -> (lowest, highest) for tablets and touch screens, else empty."""
-
-    is_xtest: bool
-    absolute: dict[int, tuple[float, float]]
 
 
 class X11Listener:
@@ -55,7 +42,8 @@ class X11Listener:
         self._thread: threading.Thread | None = None
         self._wake_read, self._wake_write = os.pipe()
         self._closed = False
-        self._devices: dict[int, _Device] = {}
+        self._devices: dict[int, xinput.Device] = {}
+        self._screen = (0, 0)
         self._down: set[tuple[str, bool]] = set()
         self._down_before: set[str] = set()
         self._place: dict[int, dict[int, float]] = {}
@@ -70,19 +58,11 @@ class X11Listener:
         if self._thread is not None or self._closed:
             raise InputError("a listener is started once; open another one")
         try:
-            opcode = self._wire.opcode("XInputExtension")
             for wire in (self._wire, self._queries):
-                # Below version 2.1 raw events stop while a game grabs the pointer, and name no source.
-                wire.request(struct.pack("=BBHHH", opcode, 47, 2, 2, 2))
-            self._devices = self._query_devices()
+                xinput.agree_on_version(wire)
+            self._query_devices()
             self._pointer = self._reported = self._queries.pointer()
-            raw_mask = sum(1 << kind for kind in _RAW_EVENTS)
-            selection = struct.pack(
-                "=HHIHHI", _ALL_MASTER_DEVICES, 1, raw_mask, _ALL_DEVICES, 1, 1 << _HIERARCHY_CHANGED
-            )
-            self._wire.send(
-                struct.pack("=BBHIHxx", opcode, 46, 3 + len(selection) // 4, self._wire.root, 2) + selection
-            )
+            xinput.select_raw_events(self._wire)
             # Selected before the snapshot, so that nothing falls between the two.
             self._queries_after_selection()
         except (OSError, InputError) as error:
@@ -169,28 +149,30 @@ class X11Listener:
     def _parse(self, packets: list[bytes]) -> list[InputEvent]:
         events: list[InputEvent] = []
         arrival_ns = now_ns()
-        motions = [packet for packet in packets if _kind(packet) == _MOTION]
+        motions = [packet for packet in packets if xinput.kind(packet) == _MOTION]
         absolute = self._injected_places(motions)
         for packet in packets:
-            kind = _kind(packet)
-            if kind == _HIERARCHY_CHANGED:
+            kind = xinput.kind(packet)
+            if kind == xinput.HIERARCHY_CHANGED:
                 with self._queries_lock:
-                    self._devices = self._query_devices()
-            elif kind in _RAW_EVENTS:
+                    self._query_devices()
+            elif kind in xinput.RAW_EVENTS:
                 t_ms, detail, source = struct.unpack_from("=IIH", packet, 12)
                 t_ns = self._time_ns(arrival_ns, t_ms)
                 device = self._devices.get(source)
                 injected = device is not None and device.is_xtest
-                if kind == _MOTION:
+                if kind == xinput.MOTION:
                     events += self._motion(packet, t_ns, source, injected, absolute)
                 else:
                     events += self._press_or_release(kind, detail, t_ns, injected)
         return events
 
     def _press_or_release(self, kind: int, detail: int, t_ns: int, injected: bool) -> list[InputEvent]:
-        if kind in (_BUTTON_PRESS, _BUTTON_RELEASE):
+        if kind in (xinput.BUTTON_PRESS, xinput.BUTTON_RELEASE):
             if detail in _WHEEL:
-                return [InputEvent(t_ns, "mouse:wheel", _WHEEL[detail], injected)] if kind == _BUTTON_PRESS else []
+                return (
+                    [InputEvent(t_ns, "mouse:wheel", _WHEEL[detail], injected)] if kind == xinput.BUTTON_PRESS else []
+                )
             control = CONTROL_OF_BUTTON.get(detail)
         else:
             control = self._wire.keymap.control_of.get(detail)
@@ -198,7 +180,7 @@ class X11Listener:
             return []
         # Devices and programs are kept apart: a person pressing what an agent holds must be heard.
         mark = (control, injected)
-        if kind in (_KEY_PRESS, _BUTTON_PRESS):
+        if kind in (xinput.KEY_PRESS, xinput.BUTTON_PRESS):
             if mark in self._down or control in self._down_before:
                 return []
             self._down.add(mark)
@@ -210,7 +192,7 @@ class X11Listener:
         return [InputEvent(t_ns, control, 0.0, injected)]
 
     def _motion(self, packet: bytes, t_ns: int, source: int, injected: bool, absolute: set[bytes]) -> list[InputEvent]:
-        axes = _raw_axes(packet)
+        axes = xinput.raw_axes(packet)
         device = self._devices.get(source)
         if not injected:
             self._moved_by_device = True
@@ -229,7 +211,7 @@ class X11Listener:
             if counts
         ]
 
-    def _from_places(self, source: int, device: _Device, axes: dict[int, float]) -> tuple[float, float]:
+    def _from_places(self, source: int, device: xinput.Device, axes: dict[int, float]) -> tuple[float, float]:
         """Pixels moved since this device's last place; its first place moves nothing."""
         last = self._place.setdefault(source, {})
         moved = []
@@ -249,15 +231,15 @@ class X11Listener:
         The protocol does not tell. But after an absolute motion the pointer is where its numbers say, which a
         relative one reaches only from (0, 0), where both are the same. Costs nothing for a real mouse.
         """
-        injected = [p for p in motions if self._devices.get(_source(p), _NO_DEVICE).is_xtest]
+        injected = [p for p in motions if self._devices.get(xinput.source(p), xinput.NO_DEVICE).is_xtest]
         if not injected:
             return set()
         before = self._pointer
         now = self.pointer()
-        axes = [_raw_axes(packet) for packet in injected]
+        axes = [xinput.raw_axes(packet) for packet in injected]
         dx, dy = (int(sum(values.get(axis, 0.0) for values in axes)) for axis in (0, 1))
-        last = (axes[-1].get(0), axes[-1].get(1))
-        if last == now and now != (before[0] + dx, before[1] + dy):
+        at_last = axes[-1].get(0) == now[0] and axes[-1].get(1) == now[1]
+        if at_last and now != (before[0] + dx, before[1] + dy):
             return set(injected)
         # Relative ones: take the pointer's true place, which stops at the edge and is warped by games.
         self._pointer = (now[0] - dx, now[1] - dy)
@@ -272,50 +254,6 @@ class X11Listener:
             return arrival_ns
         return min(arrival_ns, (arrival_ns // 1_000_000 - age_ms) * 1_000_000 + 999_999)
 
-    def _query_devices(self) -> dict[int, _Device]:
-        opcode = self._queries.opcode("XInputExtension")
-        geometry = self._queries.request(struct.pack("=BxHI", 14, 2, self._queries.root))
-        self._screen: tuple[int, int] = struct.unpack_from("=HH", geometry, 16)
-        reply = self._queries.request(struct.pack("=BBHHxx", opcode, 48, 2, _ALL_DEVICES))
-        (count,) = struct.unpack_from("=H", reply, 8)
-        offset, devices = 32, {}
-        for _ in range(count):
-            number, _, _, classes, name_size = struct.unpack_from("=HHHHH", reply, offset)
-            name = reply[offset + 12 : offset + 12 + name_size].decode(errors="replace")
-            offset += 12 + (name_size + 3) // 4 * 4
-            absolute = {}
-            for _ in range(classes):
-                kind, length = struct.unpack_from("=HH", reply, offset)
-                if kind == _VALUATOR_CLASS:
-                    axis, _, low, low_part, high, high_part = struct.unpack_from("=HIiIiI", reply, offset + 6)
-                    if reply[offset + 40] == _ABSOLUTE:
-                        absolute[axis] = (low + low_part / 2**32, high + high_part / 2**32)
-                offset += 4 * length
-            devices[number] = _Device("XTEST" in name, absolute)
-        return devices
-
-
-_NO_DEVICE = _Device(False, {})
-
-
-def _kind(packet: bytes) -> int:
-    """The XInput2 event type; -1 for any other packet."""
-    if packet[0] & 0x7F != GENERIC_EVENT:
-        return -1
-    kind: int = struct.unpack_from("=H", packet, 8)[0]
-    return kind
-
-
-def _source(packet: bytes) -> int:
-    source: int = struct.unpack_from("=H", packet, 20)[0]
-    return source
-
-
-def _raw_axes(packet: bytes) -> dict[int, float]:
-    """Axis -> unaccelerated value of a raw motion."""
-    (words,) = struct.unpack_from("=H", packet, 22)
-    mask = int.from_bytes(packet[32 : 32 + 4 * words], "little")
-    axes = [axis for axis in range(32 * words) if mask >> axis & 1]
-    # The accelerated values come first, as many again are the raw ones.
-    raw = struct.unpack_from(f"={'iI' * len(axes)}", packet, 32 + 4 * words + 8 * len(axes))
-    return {axis: raw[2 * i] + raw[2 * i + 1] / 2**32 for i, axis in enumerate(axes)}
+    def _query_devices(self) -> None:
+        self._devices = xinput.query_devices(self._queries)
+        self._screen = self._queries.screen_size()

@@ -200,7 +200,7 @@ class _Watchdog:
         """Codes are ``k38`` (an X keycode, or a virtual key elsewhere) and ``b1`` (a button)."""
         everything = self.private and not self.said_goodbye
         if not self.held and not everything:
-            return None
+            return
         if self.display:
             self._release_by_xtest(everything)
         else:

@@ -147,6 +147,11 @@ class Wire:
             del self._buffer[:size]
             yield packet
 
+    def screen_size(self) -> tuple[int, int]:
+        """``(width, height)`` of the root, the order of X11."""
+        width, height = struct.unpack_from("=HH", self.request(struct.pack("=BxHI", 14, 2, self.root)), 16)
+        return width, height
+
     def pointer(self) -> tuple[int, int]:
         """Where the pointer is, ``(x, y)`` in pixels of the root."""
         reply = self.request(struct.pack("=BxHI", 38, 2, self.root))

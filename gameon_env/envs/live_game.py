@@ -86,9 +86,10 @@ class LiveGame:
             self._open_display()
             if self.profile.launch is not None and self._attach is self.profile.attach:
                 self._launch(seed)
+                self._open_window(self.profile.launch.timeout_s)
             else:
                 self._find()
-            self._capture = open_capture(self.display_name, self._region())
+                self._capture = open_capture(self.display_name, self._region())
         except BaseException:
             self.close()
             raise
@@ -113,14 +114,10 @@ class LiveGame:
         if self._process is None or self._process.poll() is not None:
             raise WindowError("the game's window was closed")
         # Games open their window anew when they change its size or mode.
-        self._window.close()
-        self._window = None
         try:
-            self._window = self._open_window(REOPEN_TIMEOUT_S)
+            self._open_window(REOPEN_TIMEOUT_S)
         except (WindowError, GameCrashError) as error:
             raise WindowError("the game's window was closed") from error
-        self._capture.close()
-        self._capture = open_capture(self.display_name, self._region())
         return self._capture.grab()
 
     @property
@@ -214,12 +211,7 @@ class LiveGame:
 
     def _end_game(self) -> None:
         self.release_all()
-        if self._capture is not None:
-            self._capture.close()
-            self._capture = None
-        if self._window is not None:
-            self._window.close()
-            self._window = None
+        self._close_window()
         if self._process is not None:
             self._process.close()
             if self._watchdog is not None:
@@ -269,25 +261,35 @@ class LiveGame:
         )
         watchdog.guard_process_group(self._process)
         self._log = LogTail(log)
-        self._window = self._open_window(launch.timeout_s)
 
-    def _open_window(self, timeout_s: float) -> Window:
-        """The window of the game that was launched, with the focus.
+    def _open_window(self, timeout_s: float) -> None:
+        """Wait for the window of the game that was launched, give it the focus, and capture it.
 
         A window that goes away at once (some games open one to try the display) is not the one.
         """
         end_ns = now_ns() + int(timeout_s * 1e9)
         title = self.profile.launch.window if self.profile.launch else None
         while True:
+            self._close_window()
             left_s = max((end_ns - now_ns()) * 1e-9, 0.0)
-            window = wait_for_window(self.display_name, process=self._process, title=title, timeout_s=left_s)
+            self._window = wait_for_window(self.display_name, process=self._process, title=title, timeout_s=left_s)
             try:
-                window.focus()
-                return window
+                self._window.focus()
+                self._capture = open_capture(self.display_name, self._region())
+                if self._window.alive:
+                    return
             except WindowError:
-                window.close()
                 if now_ns() > end_ns:
+                    self._close_window()
                     raise
+
+    def _close_window(self) -> None:
+        if self._capture is not None:
+            self._capture.close()
+            self._capture = None
+        if self._window is not None:
+            self._window.close()
+            self._window = None
 
     def _find(self) -> None:
         attach = self._attach

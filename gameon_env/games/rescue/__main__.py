@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import functools
-import itertools
 import os
 import time
 from pathlib import Path
@@ -30,8 +29,8 @@ class Screen:
     """Draws a game; the robot is always in the middle of the field under the status strip."""
 
     def __init__(self, game: Rescue, size: tuple[int, int]) -> None:
-        self.game, self.window = game, pygame.display.set_mode(size)
-        self.field = pygame.Rect(0, HUD_HEIGHT, size[0], size[1] - HUD_HEIGHT)
+        self.game, self.window = game, pygame.display.set_mode((max(640, size[0]), max(480, size[1])))
+        self.field = pygame.Rect(0, HUD_HEIGHT, self.window.width, self.window.height - HUD_HEIGHT)
         self.effects: list[tuple[int, str, Vector2, int]] = []
         self.world = pygame.Surface(WORLD)
         self.world.fill(GROUND[game.theme])
@@ -142,11 +141,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="rescue", description=__doc__)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000, help="the next games count up from it")
     parser.add_argument("--theme", choices=ZONES, default="earthquake")
-    parser.add_argument("--size", default="640x480", help="of the window, at least 640x480")
+    parser.add_argument(
+        "--size", type=lambda text: [int(part) for part in text.split("x")], default="640x480", help="at least 640x480"
+    )
     parser.add_argument("--duration", type=float, default=45.0, help="of a game, in seconds, at most 60")
     parser.add_argument("--mute", action="store_true")
     options = parser.parse_args()
-    width, height = (int(part) for part in options.size.split("x"))
     pygame.display.init()
     pygame.font.init()
     sound, held, due = {} if options.mute else sounds(), set[int](), time.perf_counter()
@@ -155,9 +155,9 @@ def main() -> None:
     best, store = 0, Path.home() / f".rescue_best_{options.theme}"
     with contextlib.suppress(OSError, ValueError):
         best = int(store.read_text())
-    for seed in itertools.count(options.seed):
-        game = Rescue(seed, options.theme, min(60.0, options.duration))
-        screen, again = Screen(game, (max(640, width), max(480, height))), False
+    while True:
+        game = Rescue(options.seed, options.theme, min(60.0, options.duration))
+        screen, again = Screen(game, options.size), False
         while not again:
             down, motion = sample(held)
             again = pygame.KSCAN_F5 in down or (game.over and pygame.KSCAN_RETURN in down)
@@ -173,7 +173,7 @@ def main() -> None:
             if time.perf_counter() < due or game.ticks % 4 == 0:  # a slow machine drops pictures, not ticks
                 screen.draw(best)
             time.sleep(max(0.0, due - time.perf_counter()))
-        held.discard(pygame.KSCAN_F5)
+        options.seed, held = options.seed + 1, held - {pygame.KSCAN_F5}
 
 
 main()

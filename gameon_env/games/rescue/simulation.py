@@ -17,7 +17,6 @@ class Thing:
     at: Vector2  # of a victim or a round hazard
     radius: float = 21.0
     health: float = 1.0
-    age: int = 0
 
 
 class Rescue:
@@ -73,14 +72,13 @@ class Rescue:
             self.happenings.append(("AFTERSHOCK", self.robot, 0))
             self.zones = [self._new_zone() for _ in self.zones]
         for i, flames in enumerate(self.zones if self.theme == "wildfire" else []):
-            flames.age, flames.radius = flames.age + 1, 90 * math.sin(math.pi * flames.age / 900)
-            self.zones[i] = flames if flames.age < 900 else self._new_zone()
+            flames.health, flames.radius = flames.health - 1 / 15 / TICK_HZ, 90 * math.sin(math.pi * flames.health)
+            self.zones[i] = flames if flames.health > 0 else self._new_zone()
         self.over = self.battery <= 0 or self.time_left_s <= 0
 
     def _drive(self, move: tuple[int, int], aim: tuple[float, float], refuel: bool) -> None:
-        drain_per_s = 2.0
+        drain_per_s = 4.5 if any(move) else 2.0
         if any(move):
-            drain_per_s = 4.5
             slow = any(self.robot.distance_to(heap) < RUBBLE_RADIUS for heap in self.rubble)
             there = self.robot + Vector2(move).normalize() * (2.0 if slow else 4.0)
             self.robot = Vector2(max(24, min(WORLD.x - 24, there.x)), max(24, min(WORLD.y - 24, there.y)))
@@ -111,7 +109,7 @@ class Rescue:
         """A fissure, or a fire, likely next to one that burns already."""
         places = [self._place(60, 0, self.stations, 250, 240) for _ in range(3)]
         near = self._random.choice(self.zones).at if self.theme == "wildfire" and self.zones else places[0]
-        return Thing(min(places, key=near.distance_to), self._random.uniform(50, 85), age=self._random.randrange(500))
+        return Thing(min(places, key=near.distance_to), self._random.uniform(50, 85), self._random.uniform(0.4, 1))
 
     def _place(self, border: float, hazard: float, others: list[Vector2], apart: float, robot: float) -> Vector2:
         """A random place that keeps these distances; only the border's if no room is found for the rest."""
