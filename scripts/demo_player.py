@@ -12,6 +12,7 @@ import argparse
 import math
 import random
 import signal
+import sys
 import time
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from Xlib import XK, X
 from Xlib.display import Display
+from Xlib.error import ConnectionClosedError, DisplayConnectionError
 from Xlib.ext import xtest
 
 Image = npt.NDArray[np.uint8]
@@ -234,7 +236,11 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.0, help="share of the time spent on deliberate mistakes")
     parser.add_argument("--seed", type=int, default=0, help="of the mistakes")
     parser.add_argument("--hz", type=float, default=30.0, help="decisions a second")
-    play(parser.parse_args())
+    options = parser.parse_args()
+    try:
+        play(options)
+    except (ConnectionClosedError, DisplayConnectionError, mss.ScreenShotError) as error:
+        sys.exit(f"the display {options.display} is gone: {error}")
 
 
 if __name__ == "__main__":

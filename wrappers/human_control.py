@@ -8,11 +8,12 @@ import gymnasium
 import numpy as np
 import numpy.typing as npt
 
+from gameon_env.clock import now_ns
 from gameon_env.controls import StepBinner
-from gameon_env.desktop.display import display_alive
 from gameon_env.desktop.listen import Listener, open_listener
 from gameon_env.envs.desktop_env import DesktopEnv
 from gameon_env.errors import InputError
+from gameon_env.events import InputEvent
 
 Observation = npt.NDArray[np.uint8]
 Action = npt.NDArray[np.float32]
@@ -61,15 +62,13 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action]):
     def step(self, action: Action | None = None) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
         """Wait for the next tick and say what was done meanwhile."""
         observation, reward, terminated, truncated, info = self.env.step(self._desktop.controls.zeros())
-        if terminated or truncated:
-            self._close_listener_of_dead_display()
-        if self._listener is not None:
-            if info["focused"]:
-                self._binner.add(self._listener.drain())
-            else:
-                self._binner = self._begin(self._listener)
-            done = self._binner.take(info["t_ns"])
-            info["action"], info["presses"] = done.inputs, done.presses
+        over = terminated or truncated
+        if info["focused"] or over:
+            self._binner.add(self._heard(over))
+        else:
+            self._binner = self._begin(self._listen())
+        done = self._binner.take(now_ns() if over else info["t_ns"])
+        info["action"], info["presses"] = done.inputs, done.presses
         info["actor"] = "human"
         return observation, reward, terminated, truncated, info
 
@@ -93,9 +92,16 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action]):
             self._listener.start()
         return self._listener
 
-    def _close_listener_of_dead_display(self) -> None:
-        if self._listener is not None and not display_alive(self._listening_on):
-            self._close_listener()
+    def _heard(self, over: bool) -> list[InputEvent]:
+        if self._listener is None:
+            return []
+        try:
+            return self._listener.drain()
+        except InputError:
+            if not over:
+                raise
+            self._close_listener()  # the episode ended because the display went away
+            return []
 
     def _close_listener(self) -> None:
         if self._listener is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import datetime
 import os
 import re
 import tempfile
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, SupportsFloat
 
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from gymnasium.utils import RecordConstructorArgs
 
 from gameon_env.clock import now_ns
+from gameon_env.data_processing.open_episode import OpenEpisode
 from gameon_env.data_processing.space_columns import is_rgb, space_columns, space_to_json, space_values
 from gameon_env.data_processing.trajectory import (
     STEP_COLUMNS,
@@ -27,9 +28,8 @@ from gameon_env.data_processing.trajectory import (
     check_format,
     open_writer,
     to_json,
-    zero_row,
 )
-from gameon_env.errors import ActionError, StorageError
+from gameon_env.errors import ActionError, ObservationError, StorageError
 
 _VECTORS = {"inputs": ("action", "float32"), "presses": ("presses", "uint8"), "audio": ("audio", "float32")}
 """Columns that an environment may give in ``info``: by column, the key there and the dtype."""
@@ -65,25 +65,26 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         check_format(format)
         self.output_dir = Path(output_dir)
         self._format = format
-        self._observation_name = "video" if is_rgb(env.observation_space) else "observations"
-        self._observation_columns = space_columns(env.observation_space, self._observation_name)
-        self._action_columns = space_columns(env.action_space, "actions")
+        self._look_at_spaces()
         self._writer: TrajectoryWriter | None = None
-        self._episode: _OpenEpisode | None = None
+        self._episode: OpenEpisode | None = None
+        self._pid = os.getpid()
+        self._path: Path | None = None
         _check_writable(self.output_dir)
-        _recording.add(self)
 
     @property
     def recording_path(self) -> Path | None:
         """The file that is being written, or was last; None before the first step."""
-        return None if self._writer is None else self._writer.path
+        return self._path if self._writer is None else self._writer.path
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset the environment; an episode that was not over is finished as truncated first."""
+        self._leave_to_parent()
         self._finish("reset")
         observation, info = self.env.reset(seed=seed, options=options)
+        self._look_at_spaces()
         t_ns = _time_of(info)
-        self._episode = _OpenEpisode(
+        self._episode = OpenEpisode(
             metadata=self._episode_metadata(seed, info, t_ns),
             start_ns=t_ns,
             observed=self._observed(observation),
@@ -93,6 +94,7 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Step the environment and record the step. An exception of the environment finishes the episode."""
+        self._leave_to_parent()
         try:
             observation, reward, terminated, truncated, info = self.env.step(action)
         except BaseException as error:
@@ -103,8 +105,13 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
             raise
         episode = self._episode
         if episode is not None:
-            self._record(episode, action, float(reward), info)
-            episode.observed, episode.t_ns = self._observed(observation), _time_of(info)
+            try:
+                observed = self._observed(observation)
+                self._record(episode, action, float(reward), info)
+            except (ActionError, ObservationError) as error:
+                self._finish(f"error: {error}")
+                raise
+            episode.observed, episode.t_ns = observed, _time_of(info)
             if terminated or truncated:
                 reason = info.get("end_reason") or ("terminated" if terminated else "truncated")
                 self._finish(str(reason), terminated=bool(terminated))
@@ -117,7 +124,13 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         finally:
             super().close()
 
-    def _record(self, episode: _OpenEpisode, action: Any, reward: float, info: Mapping[str, Any]) -> None:
+    def _look_at_spaces(self) -> None:
+        space = self.env.observation_space
+        self._observation_name = "video" if is_rgb(space) else "observations"
+        self._observation_columns = space_columns(space, self._observation_name)
+        self._action_columns = space_columns(self.env.action_space, "actions")
+
+    def _record(self, episode: OpenEpisode, action: Any, reward: float, info: Mapping[str, Any]) -> None:
         """Write the row of the observation before this step, whose action and reward are known now."""
         taken = _vectors(info)
         if "inputs" not in taken:
@@ -148,7 +161,6 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
             self._writer.end_episode(
                 {
                     **episode.metadata,
-                    "steps": episode.steps,
                     "terminated": terminated,
                     "truncated": not terminated,
                     "end_reason": end_reason,
@@ -161,27 +173,37 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
 
     def _close_file(self, end_reason: str) -> None:
         _recording.discard(self)
+        self._leave_to_parent()
         try:
             self._finish(end_reason)
         finally:
-            if self._writer is not None:
-                self._writer.close()
+            self._close_writer()
+
+    def _close_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            self._path = writer.path
+            writer.close()
+
+    def _leave_to_parent(self) -> None:
+        """In a forked process: the file and the open episode stay the parent's; the next episode starts a new file."""
+        if self._pid != os.getpid():
+            self._pid, self._writer, self._episode = os.getpid(), None, None
 
     def _give_up(self) -> None:
         """After the disk refused: leave the file as it is, so that the next episode can start another."""
-        writer, self._writer, self._episode = self._writer, None, None
-        if writer is not None:
-            writer.close()
+        self._episode = None
+        self._close_writer()
 
-    def _writer_for(self, episode: _OpenEpisode) -> TrajectoryWriter:
+    def _writer_for(self, episode: OpenEpisode) -> TrajectoryWriter:
         """The current file, or a new one where there is none or its columns are others."""
         if self._writer is not None:
             if self._writer.columns == episode.columns:
                 return self._writer
-            self._writer.close()
-            self._writer = None
+            self._close_writer()
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", str(episode.metadata["game"])).strip(".-") or "env"
         stamp = datetime.datetime.now().strftime("%Y%m%d_%H%M%S")
+        _recording.add(self)
         return open_writer(self.output_dir, f"{name}_{stamp}_{os.getpid()}", episode.columns, self._format)
 
     def _columns(self, taken: Mapping[str, npt.NDArray[Any]]) -> tuple[Column, ...]:
@@ -218,57 +240,17 @@ _recording: weakref.WeakSet[RecordEpisode] = weakref.WeakSet()
 @atexit.register
 def _close_files() -> None:
     """Keep the episodes of environments that nobody closed."""
-    for wrapper in list(_recording):
-        wrapper._close_file("the process ended")
-
-
-@dataclass
-class _OpenEpisode:
-    """The episode that is being recorded: its last observation waits for the action that will be taken on it."""
-
-    metadata: dict[str, Any]
-    start_ns: int
-    observed: dict[str, npt.NDArray[Any]]
-    t_ns: int
-    columns: tuple[Column, ...] = ()
-    steps: int = 0
-    played_by: list[str] = field(default_factory=list)
-
-    def row(self, taken: Mapping[str, npt.NDArray[Any]], reward: float) -> dict[str, npt.NDArray[Any]]:
-        """The row of the waiting observation with the action taken on it."""
-        row = self._blank()
-        for name, value in taken.items():
-            if name not in row or row[name].shape != value.shape:
-                raise ActionError(
-                    f"step {self.steps} gives {name} {value.shape}, the episode's first step gave "
-                    f"{row[name].shape if name in row else 'none'}: what an environment gives in info must stay "
-                    "the same through an episode"
-                )
-            row[name] = value
-        row["rewards"][...] = reward
-        row["is_first"][...] = self.steps == 0
-        row["is_valid"][...] = True
-        return row
-
-    def last_row(self, terminated: bool) -> dict[str, npt.NDArray[Any]]:
-        """The row of the waiting observation when no action follows."""
-        row = self._blank()
-        row["is_last"][...] = True
-        row["is_terminal"][...] = terminated
-        return row
-
-    def _blank(self) -> dict[str, npt.NDArray[Any]]:
-        row = zero_row(self.columns) | self.observed
-        row["timestamps"][...] = self.t_ns - self.start_ns
-        return row
+    with contextlib.ExitStack() as stack:  # all of them, whatever one raises
+        for wrapper in list(_recording):
+            stack.callback(wrapper._close_file, "the process ended")
 
 
 def _vectors(info: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
-    """What the environment gives in ``info`` of the columns in ``_VECTORS``; empty where it names no action vector."""
-    action = info.get("action")
-    if action is None or np.ndim(action) != 1:
-        return {}
-    return {name: np.array(info[key], dtype) for name, (key, dtype) in _VECTORS.items() if info.get(key) is not None}
+    """What the environment gives in ``info`` of the columns in ``_VECTORS``; only a vector is taken for an action."""
+    given = {name: info[key] for name, (key, _) in _VECTORS.items() if info.get(key) is not None}
+    if np.ndim(given.get("inputs", 0)) != 1:
+        given = {name: value for name, value in given.items() if name == "audio"}
+    return {name: np.array(value, _VECTORS[name][1]) for name, value in given.items()}
 
 
 def _time_of(info: Mapping[str, Any]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 import time
@@ -15,6 +16,7 @@ import h5py
 import numpy as np
 
 from gameon_env.data_processing.atomic_file import AtomicFile, sync_folder
+from gameon_env.data_processing.recording_process import KEY, this_process
 from gameon_env.data_processing.trajectory_layout import (
     FORMAT_NAME,
     FORMAT_VERSION,
@@ -34,6 +36,8 @@ LARGE_ROW_BYTES = 4096
 # A chunk that is not full is rewritten by each commit: small ones cost less there.
 _CHUNK_BYTES = 4096
 _GATHERED_ROWS = 1024
+# Rows come in order, so that only each column's last chunk is needed again; HDF5 would keep megabytes a column.
+_CHUNK_CACHE_BYTES = 1 << 16
 
 
 class Hdf5Writer:
@@ -64,7 +68,7 @@ class Hdf5Writer:
                 f"no trajectory file could be made in {directory}: {error.strerror or error}. "
                 "Free some space there, or record into another folder."
             ) from error
-        self._file = h5py.File(self._storage, "r+", libver=LIBVER)
+        self._file = h5py.File(self._storage, "r+", libver=LIBVER, rdcc_nbytes=_CHUNK_CACHE_BYTES)
         self._ids = {column.name: self._file[column.name].id for column in columns}
         self._committed_at = time.monotonic()
         self._thread = threading.Thread(target=self._commit_when_idle, name="trajectory-commit", daemon=True)
@@ -74,7 +78,7 @@ class Hdf5Writer:
 
     def start_episode(self, metadata: Mapping[str, Any]) -> None:
         """Start an episode. Its metadata so far is kept in the file, for the case that it is never finished."""
-        text = to_json({**metadata, "first_row": self._rows})
+        text = to_json({**metadata, KEY: this_process(), "first_row": self._rows})
         with self._lock:
             self._open_first_row = self._rows
             self._file.attrs["open_episode"] = text
@@ -192,8 +196,9 @@ _open_writers: weakref.WeakSet[Hdf5Writer] = weakref.WeakSet()
 @atexit.register
 def _close_writers() -> None:
     # Left to itself HDF5 closes its files after the interpreter is gone, and would call into AtomicFile then.
-    for writer in list(_open_writers):
-        writer.close()
+    with contextlib.ExitStack() as stack:  # all of them, whatever one raises
+        for writer in list(_open_writers):
+            stack.callback(writer.close)
 
 
 def _create(directory: Path, name: str, columns: Sequence[Column]) -> Path:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from gameon_env.data_processing.atomic_file import sync_folder
 from gameon_env.data_processing.npz_salvage import CutNpz
+from gameon_env.data_processing.recording_process import KEY, this_process
 from gameon_env.data_processing.trajectory_journal import Journal, JournalWriter
 from gameon_env.data_processing.trajectory_layout import (
     JOURNAL_SUFFIX,
@@ -43,7 +44,7 @@ class NpzWriter:
 
     def start_episode(self, metadata: Mapping[str, Any]) -> None:
         """Start an episode, and the journal that keeps it until it is finished."""
-        metadata = {**metadata, "first_row": 0}
+        metadata = {**metadata, KEY: this_process(), "first_row": 0}
         to_json(metadata)  # refused before a file is made
         try:
             self._journal = self._open_journal()

@@ -39,6 +39,7 @@ class JournalWriter:
         self.path = Path(str(file.name))
         self.rows = 0
         self._file, self._columns = file, columns
+        self._end = 0
 
     def start(self, metadata: Mapping[str, Any]) -> None:
         """Write the head."""
@@ -54,9 +55,11 @@ class JournalWriter:
         self._file.close()
 
     def _write(self, data: bytes) -> None:
+        self._file.seek(self._end)  # over what an interrupt (Ctrl-C) may have left half done
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]  # a full disk may take a part first
+        self._end += len(data)
 
 
 class Journal:

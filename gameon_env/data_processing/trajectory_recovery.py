@@ -18,12 +18,16 @@ from gameon_env.data_processing.hdf5_writer import Hdf5Writer
 from gameon_env.data_processing.npz_reader import NpzReader
 from gameon_env.data_processing.npz_salvage import CutNpz
 from gameon_env.data_processing.npz_writer import build_npz
+from gameon_env.data_processing.recording_process import KEY, recording_elsewhere
 from gameon_env.data_processing.trajectory_journal import Journal
 from gameon_env.data_processing.trajectory_layout import JOURNAL_SUFFIX, SUFFIXES, Column, end_row_in_place
 from gameon_env.errors import StorageError, TrajectoryError
 
 RECOVERED = ".recovered"
 """Comes before the suffix of a file that holds what could be saved of another."""
+
+
+_BLOCK_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,8 @@ def _recover_journal(path: Path) -> Recovery:
     if target.exists():
         return _already(path, target)
     with Journal(path) as journal:
+        if recording_elsewhere(journal.metadata):
+            return _still_recorded(path, journal.metadata)
         rows = journal.count_intact()
         if rows < 2:
             return Recovery(path, None, 0, 0, "the journal holds no whole step")
@@ -104,6 +110,8 @@ def _recover_hdf5(path: Path) -> Recovery:
         if reader.open_episode is None:
             return Recovery(path, None, 0, 0, "the file is whole")
         first = reader.open_episode["first_row"]
+        if recording_elsewhere(reader.open_episode):
+            return _still_recorded(path, reader.open_episode)
         if reader.rows - first < 2:
             return Recovery(path, None, 0, 0, "the unfinished episode holds no whole step")
         if target.exists():
@@ -160,12 +168,14 @@ def _write_hdf5(target: Path, reader: Hdf5Reader, episodes: list[_Part]) -> None
             for metadata, first, stop, unfinished in episodes:
                 metadata = _ended(metadata) if unfinished else metadata
                 writer.start_episode(metadata)
-                for row in range(first, stop):
-                    values = {column.name: reader.read(column.name, row, row + 1) for column in columns}
-                    if unfinished and row == stop - 1:
+                for block in range(first, stop, _BLOCK_ROWS):
+                    end = min(block + _BLOCK_ROWS, stop)
+                    values = {column.name: reader.read(column.name, block, end) for column in columns}
+                    if unfinished and end == stop:
                         for name, value in values.items():
                             end_row_in_place(name, value)
-                    writer.append({name: value[0] for name, value in values.items()})
+                    for row in range(end - block):
+                        writer.append({name: value[row] for name, value in values.items()})
                 writer.end_episode(metadata)
         writer.path.rename(target)
     except BaseException:
@@ -173,7 +183,12 @@ def _write_hdf5(target: Path, reader: Hdf5Reader, episodes: list[_Part]) -> None
         raise
 
 
+def _still_recorded(path: Path, metadata: dict[str, Any]) -> Recovery:
+    return Recovery(path, None, 0, 0, f"process {recording_elsewhere(metadata)} is still recording it")
+
+
 def _ended(metadata: dict[str, Any]) -> dict[str, Any]:
+    metadata = {key: value for key, value in metadata.items() if key != KEY}
     return {**metadata, "end_reason": "recovered", "terminated": False, "truncated": True}
 
 

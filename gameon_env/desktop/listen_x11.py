@@ -14,6 +14,7 @@ from gameon_env.desktop.x11 import CONTROL_OF_BUTTON, Wire
 from gameon_env.errors import DisplayError, InputError
 from gameon_env.events import InputEvent
 
+ANSWER_TIMEOUT_S = 30.0
 _WHEEL = {4: 1.0, 5: -1.0}
 
 
@@ -49,6 +50,8 @@ class X11Listener:
         self._place: dict[int, dict[int, float]] = {}
         self._pointer = self._reported = (0, 0)
         self._moved_by_device = False
+        self._draining = threading.Lock()
+        self._answered, self._failed = threading.Event(), threading.Event()
 
     @property
     def dropped(self) -> int:
@@ -71,23 +74,17 @@ class X11Listener:
         self._thread.start()
 
     def drain(self) -> list[InputEvent]:
-        events = self._queue.take()
-        try:
-            position = self.pointer()
-        except InputError:
-            if events:
-                return events
-            raise
-        if position != self._reported:
-            self._reported = position
-            injected, self._moved_by_device = not self._moved_by_device, False
-            t_ns = max(now_ns(), events[-1].t_ns if events else 0)
-            events.append(InputEvent(t_ns, "mouse:x", float(position[0]), injected))
-            events.append(InputEvent(t_ns, "mouse:y", float(position[1]), injected))
-        elif not events:
-            # At rest: where it is now is where it is, also after a device's accelerated motion or a program's warp.
-            self._pointer = position
-        return events
+        with self._draining:
+            if self._thread is not None and not self._closed:
+                self._catch_up()
+            events = self._queue.take()
+            if self._pointer != self._reported:
+                self._reported = self._pointer
+                injected, self._moved_by_device = not self._moved_by_device, False
+                t_ns = max(now_ns(), events[-1].t_ns if events else 0)
+                events.append(InputEvent(t_ns, "mouse:x", float(self._reported[0]), injected))
+                events.append(InputEvent(t_ns, "mouse:y", float(self._reported[1]), injected))
+            return events
 
     def held(self) -> frozenset[str]:
         with self._queries_lock:
@@ -116,6 +113,22 @@ class X11Listener:
         os.close(self._wake_read)
         os.close(self._wake_write)
 
+    def _catch_up(self) -> None:
+        """Wait until the thread has heard all that happened before this call.
+
+        The question goes out on the connection that brings the events: the answer comes after them.
+        """
+        self._answered.clear()
+        if self._failed.is_set():
+            return
+        try:
+            self._wire.send(struct.pack("=BxHI", 38, 2, self._wire.root))
+        except OSError:
+            self._failed.wait(ANSWER_TIMEOUT_S)  # the thread meets the same end, and says so in the queue
+            return
+        if not self._answered.wait(ANSWER_TIMEOUT_S):
+            raise InputError(f"display {self._wire.name} did not answer within {ANSWER_TIMEOUT_S:g} s")
+
     def _queries_after_selection(self) -> None:
         """Wait until the selection holds, keep events that come meanwhile, and take what is down already."""
         self._wire.send(struct.pack("=BxH", 43, 1))
@@ -138,18 +151,27 @@ class X11Listener:
         try:
             while True:
                 # What is in the buffer already must not wait for more.
-                self._queue.put(self._parse(list(self._wire.packets())))
+                packets = list(self._wire.packets())
+                self._queue.put(self._parse(packets))
+                for packet in packets:
+                    if packet[0] == 1:  # the answer to _catch_up
+                        x, y = struct.unpack_from("=hh", packet, 16)
+                        self._pointer = (x, y)
+                        self._answered.set()
                 ready = {fd for fd, _ in poll.poll()}
                 if self._wake_read in ready:
                     return
                 self._wire.receive()
         except Exception as error:  # noqa: BLE001 - handed on: drain() raises it in the caller's thread
             self._queue.fail(error)
+        finally:
+            self._failed.set()
+            self._answered.set()
 
     def _parse(self, packets: list[bytes]) -> list[InputEvent]:
         events: list[InputEvent] = []
         arrival_ns = now_ns()
-        motions = [packet for packet in packets if xinput.kind(packet) == _MOTION]
+        motions = [packet for packet in packets if xinput.kind(packet) == xinput.MOTION]
         absolute = self._injected_places(motions)
         for packet in packets:
             kind = xinput.kind(packet)

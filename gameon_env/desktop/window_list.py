@@ -52,6 +52,7 @@ def find_window(
 
 
 def choose(windows: list[WindowInfo], pids: Collection[int] | None, title: str | None) -> WindowInfo | None:
+    """The first that belongs to one of ``pids`` and whose title matches; ``None`` means any."""
     pattern = compiled(title) if title is not None else None
     for window in windows:
         if (pids is None or window.pid in pids) and (pattern is None or pattern.search(window.title)):
@@ -60,6 +61,7 @@ def choose(windows: list[WindowInfo], pids: Collection[int] | None, title: str |
 
 
 def compiled(title: str) -> re.Pattern[str]:
+    """The pattern of a title. Raises ``WindowError`` where it is no regular expression."""
     try:
         return re.compile(title)
     except re.error as error:
@@ -67,12 +69,14 @@ def compiled(title: str) -> re.Pattern[str]:
 
 
 def connect(display: str | None) -> Any:
+    """A connection for questions about windows. Raises ``WindowError`` on systems other than X11."""
     if sys.platform in ("win32", "darwin"):
         raise WindowError("windows can be found on X11 only: give the profile a region or a monitor instead")
     return x11.connect(display)
 
 
 def list_on(connection: Any) -> list[WindowInfo]:
+    """The visible windows, the largest first; without a window manager all that are not menus or helpers."""
     root = connection.screen().root
     clients = property_of(connection, root, "_NET_CLIENT_LIST")
     if clients is not None:
@@ -106,6 +110,7 @@ def _describe(connection: Any, window: Any) -> WindowInfo | None:
 
 
 def region_of(connection: Any, window: Any) -> Region | None:
+    """Where a window's inside is on the root; None where it is gone."""
     geometry = ask(window.get_geometry)
     origin = ask(lambda: connection.screen().root.translate_coords(window, 0, 0))
     if geometry is None or origin is None:
@@ -114,6 +119,7 @@ def region_of(connection: Any, window: Any) -> Region | None:
 
 
 def title_of(connection: Any, window: Any) -> str:
+    """A window's title; empty where it has none or is gone."""
     for name in ("_NET_WM_NAME", "WM_NAME"):
         value = property_of(connection, window, name)
         if value is not None:
@@ -136,6 +142,7 @@ def _pid(connection: Any, window: Any) -> int:
 
 
 def property_of(connection: Any, window: Any, name: str) -> Any:
+    """The value of a window's property; None where it or the window is not there."""
     from Xlib import X
 
     atom = connection.intern_atom(name)

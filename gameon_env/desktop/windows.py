@@ -6,9 +6,13 @@ import threading
 import time
 from typing import Self
 
+from gameon_env.desktop import window_list
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.region import Region
+from gameon_env.desktop.window_list import WindowInfo, find_window, list_windows
 from gameon_env.errors import DisplayError, GameCrashError, WindowError
+
+__all__ = ["Window", "WindowInfo", "find_window", "list_windows", "wait_for_window"]
 
 _POLL_S = 0.01
 _NOBODY, _WHERE_THE_POINTER_IS = 0, 1
@@ -150,7 +154,7 @@ def wait_for_window(display: str | None, *, process: GameProcess | None, title: 
         window_list.compiled(title)
     connection = window_list.connect(display)
     deadline = time.monotonic() + timeout_s
-    windows: list[window_list.WindowInfo] = []
+    windows: list[WindowInfo] = []
     try:
         while True:
             windows = window_list.list_on(connection)

@@ -123,6 +123,11 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         return self._game.origin
 
     @property
+    def raw_score(self) -> float:
+        """The score as last read from the screen; NaN where there is none."""
+        return self._referee.score
+
+    @property
     def recording_metadata(self) -> dict[str, Any]:
         """What a recording must say of this environment, ready for JSON."""
         return {
@@ -203,7 +208,7 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         capture_ns = now_ns() - start_ns
         if view is None:  # the last good picture stays what is seen
             assert self._frame is not None
-            view = self._view(self._frame)
+            view = self._view(Frame(self._frame.pixels, now_ns()))
         reward, over = self._referee.judge(view)
         if view.exit_code is not None and not end_reason:
             end_reason = self._why_process_ended(view.exit_code)

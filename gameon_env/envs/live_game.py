@@ -53,6 +53,7 @@ class LiveGame:
         self._capture: Capture | None = None
         self._folder: Path | None = None
         self._log: LogTail | None = None
+        self._origin = (0, 0)
         self.display_name = ""
 
     @property
@@ -128,9 +129,10 @@ class LiveGame:
 
     @property
     def origin(self) -> tuple[int, int]:
-        """``(left, top)`` of the game's picture on the display."""
-        assert self._capture is not None
-        return self._capture.region.left, self._capture.region.top
+        """``(left, top)`` of the game's picture on the display, as last seen."""
+        if self._capture is not None:
+            self._origin = self._capture.region.left, self._capture.region.top
+        return self._origin
 
     @property
     def focused(self) -> bool:

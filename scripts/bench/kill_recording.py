@@ -80,7 +80,7 @@ def one_kill(format: str, fps: float, moment_s: float) -> tuple[int, int, float,
         process = subprocess.Popen(
             [sys.executable, __file__, "--child", str(folder), "--format", format, "--fps", str(fps), "--log", str(log)]
         )
-        while not log.exists():
+        while not log.exists() or not log.stat().st_size:  # the first step is recorded
             time.sleep(0.01)
         time.sleep(moment_s)
         process.send_signal(signal.SIGKILL)
@@ -95,13 +95,8 @@ def one_kill(format: str, fps: float, moment_s: float) -> tuple[int, int, float,
                     plain_failed = len(file["metadata"]) < finished
             except OSError:
                 plain_failed = True
-        try:
-            episodes = load_episodes(folder)
-        except ValueError as error:
-            if finished:
-                raise
-            print(error)
-            episodes = []
+        any_file = any(folder.glob("*.hdf5")) or any(folder.glob("*.npz"))
+        episodes = load_episodes(folder) if any_file else []
         good = sum(is_right(episode, number) for number, episode in enumerate(episodes))
         open_steps = [line for line in lines if line[0] == "step" and int(line[1]) == len(episodes)]
         lost_s = 0.0

@@ -68,32 +68,41 @@ def test_wheel_up_is_positive_and_a_notch_is_one_event(listener: Listener, hand:
     assert changes(hear(listener, lambda events: len(events) >= 3)) == wheel
 
 
-def test_motion_adds_up_and_the_position_follows(listener: Listener, hand: Injector, hear: Hear) -> None:
-    hand.move_to(300, 200)
+def go_to(listener: Listener, hand: Injector, hear: Hear, x: int, y: int) -> None:
+    """Move the pointer there, and have everything heard that led to it."""
+    hand.move_to(x, y)
+    hand.press("mouse:middle")
+    hand.release("mouse:middle")
     hand.flush()
-    hear(listener, lambda events: any(e.control == "mouse:y" for e in events) or listener.pointer() == (300, 200))
+    hear(listener, lambda events: ("mouse:middle", 0.0) in changes(events) and listener.pointer() == (x, y))
     listener.drain()
+
+
+def test_motion_adds_up_and_the_position_follows(listener: Listener, hand: Injector, hear: Hear) -> None:
+    go_to(listener, hand, hear, 300, 200)
     for _ in range(20):
         hand.move(5, -2)
         hand.flush()
-    events = hear(listener, lambda events: total(events, "mouse:dx") == 100 and total(events, "mouse:dy") == -40)
+    events = hear(
+        listener,
+        lambda events: (
+            (total(events, "mouse:dx"), total(events, "mouse:dy")) == (100, -40)
+            and any(e.control == "mouse:y" and e.value == 160 for e in events)
+        ),
+    )
     assert (total(events, "mouse:dx"), total(events, "mouse:dy")) == (100, -40)
-    events += hear(listener, lambda _: listener.pointer() == (400, 160))
     assert [e.value for e in events if e.control == "mouse:x"][-1] == 400
     assert [e.value for e in events if e.control == "mouse:y"][-1] == 160
 
 
 def test_raw_motion_goes_on_at_the_edge_of_the_screen(listener: Listener, hand: Injector, hear: Hear) -> None:
-    hand.move_to(0, 0)
-    hand.flush()
-    hear(listener, lambda _: listener.pointer() == (0, 0))
-    listener.drain()
+    go_to(listener, hand, hear, 0, 0)
     for _ in range(10):
         hand.move(-30, 0)
         hand.flush()
-    hand.press("key:e")
+    hand.press("mouse:left")
     hand.flush()
-    events = hear(listener, lambda events: ("key:e", 1.0) in changes(events))
+    events = hear(listener, lambda events: ("mouse:left", 1.0) in changes(events))
     assert total(events, "mouse:dx") == (-300 if listener.relative_motion else 0)
 
 
@@ -207,7 +216,7 @@ def test_an_injected_place_is_the_distance_it_moved(ear: Listener, hand: Injecto
     elsewhere = open_injector(display, "pynput")
     elsewhere.move_to(300, 200)
     elsewhere.flush()
-    events = hear(ear, lambda events: any(e.control == "mouse:y" for e in events))
+    events = hear(ear, lambda events: total(events, "mouse:dx") == 200 and total(events, "mouse:dy") == 150)
     elsewhere.close()
     assert (total(events, "mouse:dx"), total(events, "mouse:dy")) == (200, 150)
 

@@ -291,6 +291,8 @@ def test_a_cut_file_is_refused_and_its_first_steps_are_saved(tmp_path: Path, fmt
     # HDF5's index of the last 64 frames or so may lie behind the cut.
     assert sum(episode.num_steps + 1 for episode in saved) >= len(frames) * part - (100 if fmt == "hdf5" else 1)
     recover(cut)
+    path.unlink()  # in a folder what was saved stands for the damaged file
+    assert [episode.path for episode in load_episodes(tmp_path)] == [recovery.target] * len(saved)
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == sorted([cut.name, recovery.target.name])
 
 
@@ -402,6 +404,19 @@ def assert_child_episodes(episodes: list[Episode], at_least: int) -> None:
     assert len(seeds) >= at_least
     for seed, episode in enumerate(episodes):
         np.testing.assert_array_equal(episode.video()[:, 0, 0, 0], [(seed * 16 + i) % 256 for i in range(11)])
+
+
+def test_an_episode_that_is_still_being_recorded_is_left_alone(tmp_path: Path, fmt: str) -> None:
+    with run_child(tmp_path, fmt) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        os.kill(child.pid, signal.SIGSTOP)
+        try:
+            for path in tmp_path.iterdir():
+                assert recover(path).target is None if path.suffix in (".hdf5", ".journal") else True
+        finally:
+            os.kill(child.pid, signal.SIGKILL)
+            os.kill(child.pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("delay_s", [0.05, 0.31])

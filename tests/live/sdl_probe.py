@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--at", default="0,0")
     arguments = parser.parse_args()
     os.environ["SDL_VIDEO_WINDOW_POS"] = arguments.at
+    os.environ["SDL_MOUSE_FOCUS_CLICKTHROUGH"] = "1"  # SDL ignores clicks in the 10 ms after a window gets the focus
     os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
     import pygame
 

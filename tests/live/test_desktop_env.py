@@ -27,12 +27,14 @@ from gameon_env.envs.desktop_env import DesktopEnv
 from gameon_env.errors import (
     ActionError,
     DisplayError,
+    EmergencyStop,
     GameCrashError,
     MissingProgramError,
     ObservationError,
     ProfileError,
     WindowError,
 )
+from tests.physical import PhysicalDevices
 
 GAME = Path(__file__).with_name("small_game.py")
 PROFILE = """
@@ -418,3 +420,29 @@ def test_a_killed_agent_leaves_nothing(make: Make, tmp_path: Path) -> None:
         time.sleep(0.05)
     assert [p for p in family if p.is_running() and p.status() != "zombie"] == []
     assert not Path(f"/tmp/.X11-unix/X{display[1:]}").exists()
+
+
+def test_the_emergency_stop_key_stops_an_agent_on_a_shared_display(make: Make) -> None:
+    with PrivateDisplay((480, 640), gl=False) as desktop, PhysicalDevices(desktop.name) as person:
+        env = make(display=desktop.name)
+        env.reset()
+        listener = open_listener(desktop.name)
+        person.press("key:a")  # any other key is the person's own business
+        env.step(env.controls.vector(key_left=1))
+        assert "key:left" in listener.held()
+        person.press("key:f12")
+        time.sleep(0.05)
+        with pytest.raises(EmergencyStop, match="key:f12"):
+            env.step(env.controls.vector(key_left=1))
+        assert listener.held() == {"key:a", "key:f12"}
+        listener.close()
+        env.close()
+
+
+def test_an_agents_own_key_is_no_emergency_stop(make: Make) -> None:
+    with PrivateDisplay((480, 640), gl=False) as desktop:
+        env = make(display=desktop.name, emergency_stop="key:space")
+        env.reset()
+        for i in range(6):
+            assert env.step(env.controls.vector(key_space=i % 2))[3] is False
+        env.close()

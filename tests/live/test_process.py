@@ -84,7 +84,8 @@ def test_its_own_home_and_a_display_of_its_own(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     home = tmp_path / "new" / "home"
     log = tmp_path / "log.txt"
-    show = "import os; print(*[os.environ.get(n) for n in ('HOME', 'DISPLAY', 'SDL_VIDEODRIVER', 'WAYLAND_DISPLAY', 'XDG_CONFIG_HOME', 'MINE')], os.getcwd())"
+    names = ("HOME", "DISPLAY", "SDL_VIDEODRIVER", "WAYLAND_DISPLAY", "XDG_CONFIG_HOME", "MINE")
+    show = f"import os; print(*[os.environ.get(name) for name in {names}], os.getcwd())"
     with GameProcess.launch(
         [sys.executable, "-c", show], display=":77", cwd=tmp_path, env={"MINE": "yes"}, home=home, log=log
     ) as game:

@@ -151,7 +151,7 @@ def test_helpers_and_menus_are_not_games(display: PrivateDisplay) -> None:
 def test_a_game_that_ends_before_its_window(display: PrivateDisplay) -> None:
     with (
         GameProcess.launch(["sh", "-c", "echo no such level; exit 3"], display=display.name) as game,
-        pytest.raises(GameCrashError, match="(?s)code 3.*no such level"),
+        pytest.raises(GameCrashError, match=r"(?s)code 3.*no such level"),
     ):
         wait_for_window(display.name, process=game, title=None, timeout_s=30)
 

@@ -28,8 +28,10 @@ font = functools.cache(pygame.font.Font)
 class Screen:
     """Draws a game; the robot is always in the middle of the field under the status strip."""
 
-    def __init__(self, game: Rescue, size: tuple[int, int]) -> None:
-        self.game, self.window = game, pygame.display.set_mode((max(640, size[0]), max(480, size[1])))
+    def __init__(self, game: Rescue, width: int, height: int) -> None:
+        self.game, self.window = game, pygame.display.set_mode((max(640, width), max(480, height)))
+        pygame.event.set_grab(True)
+        pygame.mouse.set_visible(False)
         self.field = pygame.Rect(0, HUD_HEIGHT, self.window.width, self.window.height - HUD_HEIGHT)
         self.effects: list[tuple[int, str, Vector2, int]] = []
         self.world = pygame.Surface(WORLD)
@@ -40,8 +42,8 @@ class Screen:
         for heap in game.rubble:
             pygame.draw.circle(self.world, "#7a726a", heap, RUBBLE_RADIUS)
         for at in game.stations:
-            pygame.draw.circle(self.world, STATION, at, STATION_RADIUS)
-            pygame.draw.polygon(self.world, DARK, [at + point for point in BOLT])
+            pygame.draw.circle(self.world, STATION, at, STATION_RADIUS, 16)
+            pygame.draw.polygon(self.world, STATION, [at + point for point in BOLT])
         pygame.draw.rect(self.world, GREY, self.world.get_rect(), 8)
 
     def text(self, words: str, size: int, at: Vector2, colour: str, smooth: bool = True) -> None:
@@ -141,23 +143,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="rescue", description=__doc__)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000, help="the next games count up from it")
     parser.add_argument("--theme", choices=ZONES, default="earthquake")
-    parser.add_argument(
-        "--size", type=lambda text: [int(part) for part in text.split("x")], default="640x480", help="at least 640x480"
-    )
+    parser.add_argument("--size", default="640x480", help="of the window, at least 640x480")
     parser.add_argument("--duration", type=float, default=45.0, help="of a game, in seconds, at most 60")
     parser.add_argument("--mute", action="store_true")
     options = parser.parse_args()
     pygame.display.init()
     pygame.font.init()
     sound, held, due = {} if options.mute else sounds(), set[int](), time.perf_counter()
-    pygame.event.set_grab(True)
-    pygame.mouse.set_visible(False)
     best, store = 0, Path.home() / f".rescue_best_{options.theme}"
     with contextlib.suppress(OSError, ValueError):
         best = int(store.read_text())
     while True:
         game = Rescue(options.seed, options.theme, min(60.0, options.duration))
-        screen, again = Screen(game, options.size), False
+        screen, again = Screen(game, *map(int, options.size.split("x"))), False
         while not again:
             down, motion = sample(held)
             again = pygame.KSCAN_F5 in down or (game.over and pygame.KSCAN_RETURN in down)

@@ -113,7 +113,7 @@ class Rescue:
 
     def _place(self, border: float, hazard: float, others: list[Vector2], apart: float, robot: float) -> Vector2:
         """A random place that keeps these distances; only the border's if no room is found for the rest."""
-        for _ in range(100):
+        for _ in range(300):
             place = Vector2(*(self._random.uniform(border, side - border) for side in WORLD))
             alone = all(place.distance_to(other) >= apart for other in others)
             if alone and self.hazard_distance(place) >= hazard and place.distance_to(self.robot) >= robot:

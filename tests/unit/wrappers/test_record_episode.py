@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import resource
+import subprocess
+import sys
 import warnings
 from functools import partial
 from pathlib import Path
@@ -51,7 +54,7 @@ class NamedVectorEnv(gym.Env[npt.NDArray[np.uint8], Any]):
         observation, info = self._observe()
         info |= {
             "action": np.asarray(action, np.float32) * 2,
-            "presses": np.array([self.step_number, 0, 0], np.uint8),
+            "presses": np.array([self.step_number % 256, 0, 0], np.uint8),
             "actor": "human" if self.step_number % 2 else "agent",
         }
         if self.audio:
@@ -62,7 +65,7 @@ class NamedVectorEnv(gym.Env[npt.NDArray[np.uint8], Any]):
         return observation, float(self.step_number), terminated, False, info
 
     def _observe(self) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
-        self.frame[...] = 10 * self.episode + self.step_number
+        self.frame[...] = (10 * self.episode + self.step_number) % 256
         return self.frame, {"t_ns": 5_000_000_000 + self.episode * 10**9 + self.step_number * PERIOD_NS}
 
 
@@ -95,6 +98,11 @@ def play(env: gym.Env[Any, Any], steps: int = 1000, seed: int | None = None) -> 
         if terminated or truncated:
             return step + 1
     return steps
+
+
+def play_on(env: gym.Env[Any, Any], steps: int) -> None:
+    for _ in range(steps):
+        env.step(env.action_space.sample())
 
 
 @pytest.fixture(params=["hdf5", "npz"])
@@ -271,6 +279,7 @@ def test_an_observation_unlike_its_space_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ObservationError, match=r"observations has the shape \(4,\).*says \(3,\)"):
         env.step(ANY.sample())
     env.close()
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_vector_that_changes_its_length_is_refused(tmp_path: Path) -> None:
@@ -280,6 +289,9 @@ def test_a_vector_that_changes_its_length_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ActionError, match=r"step 1 gives inputs \(2,\), the episode's first step gave \(3,\)"):
         env.step(np.zeros(2))
     env.close()
+    (episode,) = load_episodes(tmp_path)
+    assert episode.num_steps == 1
+    assert episode.metadata["end_reason"].startswith("error: step 1 gives inputs")
 
 
 def test_other_columns_in_a_later_episode_start_a_new_file(tmp_path: Path, fmt: str) -> None:
@@ -348,3 +360,61 @@ def test_vector_environments_do_not_share_a_file(tmp_path: Path, fmt: str) -> No
     assert sum(episode.num_steps for episode in episodes) > 4 * 50
     for episode in episodes:
         assert pickle.loads(pickle.dumps(episode)).num_steps == episode.num_steps  # noqa: S301  # our own
+
+
+def test_a_full_disk_stops_the_recording_but_not_the_environment(tmp_path: Path, fmt: str) -> None:
+    env = RecordEpisode(NamedVectorEnv(steps=100_000), tmp_path, fmt)
+    play(env, 20)
+    env.reset()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(StorageError, match=r"could not be written: File too large.*1 .*safe.*gameon recover"):
+            play_on(env, 3000)
+        play_on(env, 1)  # the game goes on, unrecorded
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [episode.num_steps for episode in load_episodes(tmp_path)] == [20]
+    assert play(env, 30) == 30
+    env.close()
+    assert sorted(episode.num_steps for episode in load_episodes(tmp_path)) == [20, 30]
+
+
+def test_a_closed_recording_can_go_on(tmp_path: Path, fmt: str) -> None:
+    env = RecordEpisode(NamedVectorEnv(), tmp_path, fmt)
+    for _ in range(2):
+        play(env)
+        env.close()
+        assert env.recording_path in list(tmp_path.iterdir())
+    assert len(load_episodes(tmp_path)) == 2
+
+
+UNCLOSED = """
+import gymnasium, os, sys
+from wrappers import RecordEpisode
+env = RecordEpisode(gymnasium.make("Pendulum-v1"), sys.argv[1], sys.argv[2])
+for seed in range(2):
+    env.reset(seed=seed)
+    for _ in range(50):
+        env.step(env.action_space.sample())
+if os.fork() == 0:  # what a fork inherits stays the parent's
+    if sys.argv[3] == "exit":
+        env.close()
+    else:
+        env.reset()
+        env.step(env.action_space.sample())
+    sys.exit(0)
+os.wait()
+if sys.argv[3] == "error":
+    raise SystemExit("an error")
+"""
+
+
+@pytest.mark.parametrize("ending", ["exit", "error"])
+def test_an_environment_that_nobody_closes_loses_nothing(tmp_path: Path, fmt: str, ending: str) -> None:
+    command = [sys.executable, "-c", UNCLOSED, str(tmp_path), fmt, ending]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == (ending == "error"), done.stderr
+    found = sorted((e.num_steps, e.metadata["end_reason"]) for e in load_episodes(tmp_path))
+    by_child = [(1, "the process ended")] if ending == "error" else []
+    assert found == [*by_child, (50, "reset"), (50, "the process ended")]

@@ -1,0 +1,183 @@
+"""Several live games at once, each in a process and on a display of its own: recorded players and scored agents."""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+
+import gameon_env
+
+Frame = npt.NDArray[np.uint8]
+Moment = tuple[Frame, npt.NDArray[np.float32], float]
+"""The picture at full size, the action that led to it, and the score then."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Episodes for one process.
+
+    Attributes:
+        game: the profile.
+        who: ``player`` (another process at the keys), ``random``, ``random held``, or a policy's file.
+        seeds: one per episode.
+        player: the player's command; ``{display}`` and ``{seed}`` are filled in.
+        record_to: the folder for trajectories, or None.
+        film: keep the frames of the first episode.
+        observation_size: ``(height, width)`` of what is seen and recorded; a policy brings its own.
+    """
+
+    game: str
+    who: str
+    seeds: tuple[int, ...]
+    player: tuple[str, ...] = ()
+    record_to: str | None = None
+    film: bool = False
+    observation_size: tuple[int, int] = (128, 128)
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of a job: per episode its score and length, over all steps the loop's latency, and the film."""
+
+    who: str
+    seeds: tuple[int, ...]
+    scores: tuple[float, ...]
+    lengths: tuple[int, ...]
+    latencies_ms: tuple[float, ...]
+    film: tuple[Moment, ...] = ()
+
+
+def share_out(job: Job, seeds: Sequence[int], processes: int) -> list[Job]:
+    """The same job for several processes, each with its part of the seeds."""
+    parts = [tuple(seeds[i::processes]) for i in range(processes)]
+    return [Job(**{**vars(job), "seeds": part, "film": job.film and i == 0}) for i, part in enumerate(parts) if part]
+
+
+def run(jobs: Sequence[Job], on_episode: Callable[[str, float], None] | None = None) -> dict[str, Played]:
+    """Run jobs at once, each in its own process. Returns what came of them, joined by who played."""
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager:
+        told = manager.Queue()
+        with ProcessPoolExecutor(len(jobs), mp_context=context) as pool:
+            futures = [pool.submit(work, job, told) for job in jobs]
+            teller = threading.Thread(target=_tell, args=(told, on_episode))
+            teller.start()
+            try:
+                done = [future.result() for future in _as_they_fail_or_end(futures)]
+            finally:
+                told.put(None)
+                teller.join()
+    joined = {}
+    for who in dict.fromkeys(played.who for played in done):
+        mine = [played for played in done if played.who == who]
+        joined[who] = Played(
+            who,
+            *(tuple(value for played in mine for value in getattr(played, field)) for field in _JOINED),  # type: ignore[arg-type]
+            film=next((played.film for played in mine if played.film), ()),
+        )
+    return joined
+
+
+_JOINED = ("seeds", "scores", "lengths", "latencies_ms")
+
+
+def work(job: Job, told: Any) -> Played:
+    """One process' part: play the episodes one after the other."""
+    from gameon_env.learning.evaluation import RandomFresh, RandomHeld, evaluate
+    from gameon_env.learning.policy import Policy
+
+    agent = Policy.load(Path(job.who)) if job.who.endswith(".safetensors") else None
+    size = agent.spec.observation_size if agent else job.observation_size
+    env = gymnasium.make(
+        gameon_env.ENV_ID, game=job.game, display="private", observation_size=size, render_mode="rgb_array"
+    )
+    try:
+        if job.who == "player":
+            return play_by_player(env, job, told)
+        actor = agent or (RandomHeld(env) if job.who == "random held" else RandomFresh(env))
+        film: list[Moment] = []
+
+        def keep(env: gymnasium.Env[Any, Any], action: Any, reward: float) -> None:
+            if job.film:
+                film.append((np.asarray(env.render()), action, env.unwrapped.raw_score))  # type: ignore[attr-defined]
+
+        scores, lengths, latencies = [], [], []
+        for number, seed in enumerate(job.seeds):
+            result = evaluate(env, actor, [seed], on_step=keep if number == 0 else None)
+            scores += result.scores
+            lengths += result.lengths
+            latencies += result.latencies_ms
+            told.put((job.who, result.scores[0]))
+        return Played(job.who, job.seeds, tuple(scores), tuple(lengths), tuple(latencies), tuple(film))
+    finally:
+        env.close()
+
+
+def play_by_player(env: gymnasium.Env[Any, Any], job: Job, told: Any) -> Played:
+    """Let another process play; record it where the job says so."""
+    from wrappers import HumanControl, RecordEpisode
+
+    human = HumanControl(env)
+    human.reset(seed=job.seeds[0])  # the player needs a display to look at
+    watched: gymnasium.Env[Any, Any] = RecordEpisode(human, job.record_to) if job.record_to else human
+    scores, lengths = [], []
+    with player_at(human.unwrapped.display_name, job):  # type: ignore[attr-defined]
+        for seed in job.seeds:
+            watched.reset(seed=seed)
+            score, steps, over = 0.0, 0, False
+            while not over:
+                *_, terminated, truncated, info = watched.step(None)
+                score, steps, over = info.get("raw_score", score), steps + 1, terminated or truncated
+            scores.append(float(score))
+            lengths.append(steps)
+            told.put((job.who, scores[-1]))
+    watched.close()
+    return Played(job.who, job.seeds, tuple(scores), tuple(lengths), ())
+
+
+@contextmanager
+def player_at(display: str, job: Job) -> Iterator[None]:
+    """The player's process, from when it looks at the display until it has let go of everything."""
+    command = [part.format(display=display, seed=job.seeds[0], python=sys.executable) for part in job.player]
+    player = subprocess.Popen(command)
+    try:
+        time.sleep(1.0)
+        if player.poll() is not None:
+            raise RuntimeError(f"the player ended at once, with exit code {player.returncode}: {' '.join(command)}")
+        yield
+    finally:
+        player.terminate()
+        player.wait(10)
+
+
+def mean_and_spread(scores: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation of the sample."""
+    return statistics.fmean(scores), statistics.stdev(scores) if len(scores) > 1 else 0.0
+
+
+def _as_they_fail_or_end(futures: Sequence[Future[Played]]) -> Iterator[Future[Played]]:
+    for future in as_completed(futures):
+        if future.exception() is not None:
+            for other in futures:
+                other.cancel()
+        yield future
+
+
+def _tell(told: Any, on_episode: Callable[[str, float], None] | None) -> None:
+    while (message := told.get()) is not None:
+        if on_episode is not None:
+            on_episode(*message)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from gameon_env.cli import make_app
+from gameon_env.data_processing.trajectory import STEP_COLUMNS, Column, load_episodes, open_writer, zero_row
+
+COLUMNS = (Column("inputs", "float32", (2,)), *STEP_COLUMNS)
+
+
+def abandon(folder: Path, format: str) -> None:
+    """Leave a recording of four rows as a kill leaves it."""
+    writer = open_writer(folder, "game", COLUMNS, format)
+    writer.start_episode({"controls": ["key:a", "key:b"]})
+    for i in range(4):
+        row = zero_row(COLUMNS)
+        row["is_first"][...] = i == 0
+        row["is_valid"][...] = True
+        writer.append(row)
+    writer.close()
+
+
+def test_it_brings_back_what_a_folder_holds(tmp_path: Path) -> None:
+    abandon(tmp_path / "a", "hdf5")
+    abandon(tmp_path / "b", "npz")
+    (tmp_path / "bad.npz").write_bytes(b"no zip")
+    result = CliRunner().invoke(make_app(["recover", "games"]), ["recover", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "game.recovered.hdf5 (1 episode, 3 steps)" in result.output
+    assert "game_ep00000.npz (1 episode, 3 steps)" in result.output
+    assert "nothing can be saved of" in result.output
+    assert [episode.num_steps for episode in load_episodes([tmp_path / "a", tmp_path / "b"])] == [3, 3]
+    again = CliRunner().invoke(make_app(["recover", "games"]), ["recover", str(tmp_path / "a")])
+    assert again.exit_code == 0
+    assert "brought back before" in again.output
+    assert "nothing to do" in again.output
