@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
-import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 import gameon_env
+from gameon_env.learning.evaluation import RandomFresh, RandomHeld, Result, evaluate
+from gameon_env.learning.policy import Policy
+from wrappers import HumanControl, RecordEpisode
 
 Frame = npt.NDArray[np.uint8]
 Moment = tuple[Frame, npt.NDArray[np.float32], float]
@@ -97,9 +99,6 @@ _JOINED = ("seeds", "scores", "lengths", "latencies_ms")
 
 def work(job: Job, told: Any) -> Played:
     """One process' part: play the episodes one after the other."""
-    from gameon_env.learning.evaluation import RandomFresh, RandomHeld, evaluate
-    from gameon_env.learning.policy import Policy
-
     agent = Policy.load(Path(job.who)) if job.who.endswith(".safetensors") else None
     size = agent.spec.observation_size if agent else job.observation_size
     env = gymnasium.make(
@@ -129,8 +128,6 @@ def work(job: Job, told: Any) -> Played:
 
 def play_by_player(env: gymnasium.Env[Any, Any], job: Job, told: Any) -> Played:
     """Let another process play; record it where the job says so."""
-    from wrappers import HumanControl, RecordEpisode
-
     human = HumanControl(env)
     human.reset(seed=job.seeds[0])  # the player needs a display to look at
     watched: gymnasium.Env[Any, Any] = RecordEpisode(human, job.record_to) if job.record_to else human
@@ -164,9 +161,14 @@ def player_at(display: str, job: Job) -> Iterator[None]:
         player.wait(10)
 
 
-def mean_and_spread(scores: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation of the sample."""
-    return statistics.fmean(scores), statistics.stdev(scores) if len(scores) > 1 else 0.0
+def as_results(scored: Mapping[str, Played]) -> list[Result]:
+    """What each came to, for a table: the player, the agent, and random play."""
+    names = {"player": "player", "random": "random, fresh", "random held": "random, held"}
+    results = [
+        Result(names.get(who, "agent"), played.scores, played.lengths, (), played.latencies_ms)
+        for who, played in scored.items()
+    ]
+    return sorted(results, key=lambda result: ["player", "agent", *names.values()].index(result.name))
 
 
 def _as_they_fail_or_end(futures: Sequence[Future[Played]]) -> Iterator[Future[Played]]:

@@ -8,7 +8,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from _live import Job, Played, run, share_out
+from _live import Job, Played, as_results, run, share_out
 from _pictures import contact_sheet, learning_curve, video
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -17,7 +17,7 @@ from gameon_env.controls import Controls
 from gameon_env.data_processing.trajectory import load_episodes
 from gameon_env.games.profile import load_profile
 from gameon_env.learning.behavioral_cloning import CloningConfig, clone
-from gameon_env.learning.evaluation import Result, score_table
+from gameon_env.learning.evaluation import score_table
 
 ROOT = Path(__file__).resolve().parents[1]
 GAME = "rescue"
@@ -64,9 +64,7 @@ def main() -> None:
         console.print(f"   {output / name}")
 
     console.print()
-    names = {"player": "player", str(policy): "agent", "random": "random, fresh", "random held": "random, held"}
-    results = [Result(names[who], p.scores, p.lengths, (), p.latencies_ms) for who, p in scored.items()]
-    results.sort(key=lambda result: list(names.values()).index(result.name))
+    results = as_results(scored)
     console.print(score_table(results, reference="player"))
     console.print(f"Done in {(time.monotonic() - started) / 60:.1f} minutes. Everything is in {output}")
 

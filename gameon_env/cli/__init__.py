@@ -14,7 +14,7 @@ from gameon_env.errors import GameOnError
 COMMANDS = {
     "doctor": "What this machine can do, and the command that mends each lack.",
     "games": "The games there are, and what their profiles say.",
-    "play": "Let an agent, or yourself, play a live game.",
+    "play": "Let an agent play a live game.",
     "train": "Learn from recordings.",
     "evaluate": "Score a policy on the live game, against random and the recording.",
     "recover": "Bring back what a killed recording left.",

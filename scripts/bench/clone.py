@@ -1,0 +1,78 @@
+"""Clone a player from its live games, and score the clone on the live game, on seeds drawn after the training.
+
+    python scripts/bench/clone.py --game rescue
+    python scripts/bench/clone.py --game aliens
+
+A player (a process that sees only the screen and makes real input events) is recorded, a policy is trained, and then
+the player, the agent and both kinds of random play have as many live episodes. Exits 1 where the agent has less than
+``--share`` of its player's mean score, or the better random play more than 20 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(SCRIPTS))
+from _live import Job, as_results, run, share_out  # noqa: E402
+
+from gameon_env.data_processing.trajectory import load_episodes  # noqa: E402
+from gameon_env.learning.behavioral_cloning import CloningConfig, clone  # noqa: E402
+from gameon_env.learning.evaluation import score_table  # noqa: E402
+
+PLAYERS = {
+    "rescue": (str(SCRIPTS / "demo_player.py"), ("--noise", "0.15")),
+    "aliens": (str(SCRIPTS / "bench" / "aliens_player.py"), ()),
+}
+"""Game -> its player, and what makes it show mistakes and how to mend them while it is recorded."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--game", choices=PLAYERS, default="rescue")
+    parser.add_argument("--games", type=int, default=16, help="recorded games")
+    parser.add_argument("--minutes", type=float, default=2.5, help="of training")
+    parser.add_argument("--episodes", type=int, default=20, help="fresh games for each")
+    parser.add_argument("--at-once", type=int, default=2, help="games at a time")
+    parser.add_argument("--share", type=float, default=0.9, help="of the player's score that the agent must have")
+    parser.add_argument("--output", type=Path, default=Path("demo_output"))
+    options = parser.parse_args()
+    console, start = Console(highlight=False), time.monotonic()
+    folder = options.output / f"clone_{options.game}_{time.strftime('%Y%m%d_%H%M%S')}"
+    script, mistakes = PLAYERS[options.game]
+    player = ("{python}", script, "--display", "{display}", "--seed", "{seed}")
+
+    def say(text: str) -> None:
+        console.print(f"{time.monotonic() - start:6.0f} s  {text}", markup=False)
+
+    def fresh(count: int) -> list[int]:
+        return [secrets.randbits(31) for _ in range(count)]
+
+    say(f"recording {options.games} games into {folder}")
+    job = Job(options.game, "player", (), (*player, *mistakes), record_to=str(folder / "recordings"))
+    recorded = run(share_out(job, fresh(options.games), options.at_once))["player"]
+    say(f"{sum(recorded.lengths)} steps, mean score {sum(recorded.scores) / len(recorded.scores):.1f}")
+    policy = folder / "policy.safetensors"
+    learned = clone(load_episodes(folder / "recordings"), policy, CloningConfig(epochs=1000, minutes=options.minutes))
+    say(f"trained: {len(learned.curve)} epochs, best {learned.best.epoch}")
+    seeds = fresh(options.episodes)
+    scored = {}
+    for who in ("player", str(policy), "random", "random held"):
+        command = player if who == "player" else ()
+        scored |= run(share_out(Job(options.game, who, (), command), seeds, options.at_once))
+        say(f"{Path(who).stem}: {sorted(scored[who].scores)}")
+    results = as_results(scored)
+    console.print(score_table(results, reference="player"))
+    means = {result.name: result.mean for result in results}
+    randoms = max(means["random, fresh"], means["random, held"])
+    return 0 if means["agent"] >= options.share * means["player"] and randoms < 0.2 * means["player"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
