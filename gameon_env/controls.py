@@ -208,14 +208,11 @@ class StepBinner:
         pointer: tuple[int, int] = (0, 0),
     ) -> None:
         self.controls = controls
-        self._origin = dict(zip(MOUSE_POSITION, origin, strict=True))
+        self.origin = origin
         self._pending: deque[InputEvent] = deque()
         self._held: set[str] = set(held)
-        self._position = {
-            name: self._place(name, value)
-            for name, value in zip(MOUSE_POSITION, pointer, strict=True)
-            if name in controls.index
-        }
+        self._position: dict[str, float] = {}
+        self.point(*pointer)
 
     @property
     def held(self) -> frozenset[str]:
@@ -225,6 +222,12 @@ class StepBinner:
     def add(self, events: Iterable[InputEvent]) -> None:
         """Queue events. Those of controls that are not the game's are dropped when their step is taken."""
         self._pending.extend(events)
+
+    def point(self, x: float, y: float) -> None:
+        """Say where the pointer is on the display, for ``mouse:x`` and ``mouse:y``."""
+        for name, value in zip(MOUSE_POSITION, (x, y), strict=True):
+            if name in self.controls.index:
+                self._position[name] = self._place(name, value)
 
     def take(self, until_ns: int) -> StepInput:
         """The step that ends at ``until_ns``: all queued events before that time."""
@@ -261,4 +264,4 @@ class StepBinner:
             inputs[i] += event.value / self.controls.scale_of(event.control)
 
     def _place(self, name: str, value_px: float) -> float:
-        return (value_px - self._origin[name]) / self.controls.scale_of(name) - 1
+        return (value_px - self.origin[MOUSE_POSITION.index(name)]) / self.controls.scale_of(name) - 1

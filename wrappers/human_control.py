@@ -14,48 +14,56 @@ from gameon_env.desktop.listen import Listener, open_listener
 from gameon_env.envs.desktop_env import DesktopEnv
 from gameon_env.errors import InputError
 from gameon_env.events import InputEvent
+from gameon_env.keys import MOUSE_POSITION
+from wrappers.record_episode import RecordEpisode
 
 Observation = npt.NDArray[np.uint8]
 Action = npt.NDArray[np.float32]
 
+LOST = ("window_closed", "display_lost", "input_lost", "game_crashed", "game_exited")
+"""End reasons that come with the loss of the window, and so of its focus."""
 
-class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action]):
+
+class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action], gymnasium.utils.RecordConstructorArgs):
     """A person, or another process, plays the game through real input events.
 
     Nothing is injected meanwhile, not even releases. ``step`` ignores its action (None is fine), and puts what was
     really done between the two observations into ``info["action"]`` ``(A,) float32`` (axes are not clipped) and
     ``info["presses"]`` ``(A,) uint8``, with ``info["actor"] = "human"``. While the game's window does not have the
-    focus on a shared display, nothing of what is typed elsewhere is kept.
+    focus on a shared display, nothing of what is typed elsewhere is kept: the action is zero.
 
     Args:
-        env: a ``GameOn-Desktop-v0`` environment, wrapped or not.
+        env: a ``GameOn-Desktop-v0`` environment, wrapped or not. To record, wrap this one:
+            ``RecordEpisode(HumanControl(env), folder)``.
         backend: how to listen: ``auto``, ``x11`` or ``pynput``.
 
     Raises:
-        InputError: the environment is none of ours, or input cannot be heard here.
+        InputError: the environment is none of ours, records already, or input cannot be heard here.
     """
 
     def __init__(self, env: gymnasium.Env[Observation, Action], backend: str = "auto") -> None:
+        gymnasium.utils.RecordConstructorArgs.__init__(self, backend=backend)
         super().__init__(env)
         if not isinstance(env.unwrapped, DesktopEnv):
             raise InputError(
                 f"HumanControl needs a GameOn-Desktop-v0 environment, whose game real events reach; got {env.unwrapped}"
             )
+        _refuse_recorder_below(env)
         self._desktop = env.unwrapped
         self._desktop.passive = True
         self._backend = backend
         self._listener: Listener | None = None
-        self._listening_on = ""
+        self._generation = 0
+        self._focused = True
         self._binner = StepBinner(self._desktop.controls)
+        self._has_pointer = bool(set(MOUSE_POSITION) & set(self._desktop.controls.names))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Reset the game and start to listen. What is held already counts as held."""
         observation, info = self.env.reset(seed=seed, options=options)
-        listener = self._listen()
-        listener.drain()
-        self._binner = self._begin(listener)
+        self._begin()
         info["actor"] = "human"
         return observation, info
 
@@ -63,12 +71,19 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action]):
         """Wait for the next tick and say what was done meanwhile."""
         observation, reward, terminated, truncated, info = self.env.step(self._desktop.controls.zeros())
         over = terminated or truncated
-        if info["focused"] or over:
-            self._binner.add(self._heard(over))
-        else:
-            self._binner = self._begin(self._listen())
-        done = self._binner.take(now_ns() if over else info["t_ns"])
-        info["action"], info["presses"] = done.inputs, done.presses
+        events = self._heard(over)
+        # Where the window or the display went away, the focus went with it.
+        lost = over and str(info.get("end_reason", "")).split(":")[0] in LOST
+        if info["focused"] or (lost and self._focused):
+            if not self._focused:
+                self._begin()
+            self._binner.origin = self._desktop.game_origin
+            self._binner.add(event for event in events if event.control not in MOUSE_POSITION)
+            if self._has_pointer and self._listener is not None:
+                self._binner.point(*self._listener.pointer())
+            done = self._binner.take(now_ns() if over else info["t_ns"])
+            info["action"], info["presses"] = done.inputs, done.presses
+        self._focused = info["focused"]
         info["actor"] = "human"
         return observation, reward, terminated, truncated, info
 
@@ -78,19 +93,24 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action]):
         self._desktop.passive = False
         super().close()
 
-    def _begin(self, listener: Listener) -> StepBinner:
+    def _begin(self) -> None:
+        """Begin with what is held now, and with nothing that was done before."""
+        if self._listener is None or self._generation != self._desktop.display_generation:
+            self._open_listener()
+        try:
+            self._start_binning()
+        except InputError:  # the display went away and came back under its name
+            self._open_listener()
+            self._start_binning()
+
+    def _start_binning(self) -> None:
+        listener = self._listener
+        assert listener is not None
         listener.drain()
-        return StepBinner(
+        self._binner = StepBinner(
             self._desktop.controls, listener.held(), origin=self._desktop.game_origin, pointer=listener.pointer()
         )
-
-    def _listen(self) -> Listener:
-        if self._listener is None or self._listening_on != self._desktop.display_name:
-            self._close_listener()
-            self._listening_on = self._desktop.display_name
-            self._listener = open_listener(self._listening_on, self._backend)
-            self._listener.start()
-        return self._listener
+        self._focused = True
 
     def _heard(self, over: bool) -> list[InputEvent]:
         if self._listener is None:
@@ -103,7 +123,23 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action]):
             self._close_listener()  # the episode ended because the display went away
             return []
 
+    def _open_listener(self) -> None:
+        self._close_listener()
+        self._generation = self._desktop.display_generation
+        self._listener = open_listener(self._desktop.display_name, self._backend)
+        self._listener.start()
+
     def _close_listener(self) -> None:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+
+
+def _refuse_recorder_below(env: gymnasium.Env[Any, Any]) -> None:
+    while isinstance(env, gymnasium.Wrapper):
+        if isinstance(env, RecordEpisode):
+            raise InputError(
+                "a RecordEpisode inside HumanControl cannot see what the person does: "
+                "put it outside, RecordEpisode(HumanControl(env), folder)"
+            )
+        env = env.env

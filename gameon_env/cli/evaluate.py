@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import typer
-from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
-from gameon_env.cli.agents import load_agent
+from gameon_env.cli.agents import load_agent, shell_words
+from gameon_env.cli.console import open_console
 from gameon_env.data_processing.trajectory import load_episodes
 from gameon_env.learning.evaluation import Actor, RandomFresh, RandomHeld, evaluate, recorded_result, score_table
 
@@ -21,7 +22,7 @@ def command(
     episodes: int = typer.Option(5, min=1, help="How many episodes each plays."),
     recording: Path | None = typer.Option(None, help="Compare with the scores of this recording (file or folder)."),
     random: bool = typer.Option(True, help="Let random play have as many episodes."),
-    seed: int | None = typer.Option(None, help="Draw the episodes' seeds from this one; fresh ones without it."),
+    seed: int | None = typer.Option(None, min=0, help="Draw the episodes' seeds from this one; fresh ones without it."),
     display: str = typer.Option("private", help="private, current, or an X display such as :1."),
     device: str | None = typer.Option(None, help="cpu, cuda, mps ...; the accelerator where there is one."),
 ) -> None:
@@ -35,11 +36,11 @@ def command(
     try:
         actors: list[Actor] = [agent, RandomFresh(env), RandomHeld(env)] if random else [agent]
         results = [reference] if reference else []
-        with Progress() as progress:
+        with shell_words(), Progress() as progress:
             task = progress.add_task("playing", total=len(actors) * episodes)
             for actor in actors:
-                progress.update(task, description=actor.name)
+                progress.update(task, description=escape(actor.name))
                 results.append(evaluate(env, actor, seeds, on_episode=lambda *_: progress.advance(task)))
     finally:
         env.close()
-    Console().print(score_table(results, reference="recording"))
+    open_console().print(score_table(results, reference="recording"))

@@ -8,7 +8,9 @@ import sys
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from gameon_env.cli.console import open_console
 from gameon_env.errors import MissingProgramError, ProfileError
 from gameon_env.games.profile import Profile, load_profile, profile_paths
 
@@ -26,11 +28,19 @@ def command(
       fps = 30                        # steps per second
       time_limit_s = 120              # an episode is truncated then
       score = "score"                 # the reader that is the raw score
+      emergency_stop = "key:f12"      # takes keyboard and mouse from an agent on a display that you use
     \b
       [launch]                        # or [attach] with window = "title regex", monitor = 0 or region = [l, t, w, h]
       command = ["mygame", "--windowed", "--seed={seed}"]   # {python} {seed} {width} {height} {folder}
       screen_size = [480, 640]        # height, width of the private display
+      window = "^My Game$"            # title (regex); needed where the game opens several windows
       install = "apt-get install mygame"
+      files = ["~/mygame/data.wad"]   # other files that must be there
+      env = { LANG = "C" }            # environment variables for the game
+      home = "private"                # a HOME of its own, thrown away at the end; or user: yours
+      timeout_s = 30                  # how long its window may take to show
+      gl = true                       # OpenGL on the private display; 58 MB less memory without
+      cursor = false                  # whether the mouse pointer is in the picture
     \b
       [controls]
       names = ["key:left", "key:right", "key:space", "mouse:dx", "mouse:dy", "mouse:left"]
@@ -44,6 +54,9 @@ def command(
       kind = "color"
       region = [200, 200, 240, 80]
       color = [200, 30, 30]
+      [readers.playing]
+      kind = "log"                    # the last line that matches: its first group, or 1
+      pattern = "level .* begins"
     \b
       [[reward]]
       reader = "score"
@@ -53,13 +66,20 @@ def command(
       reader = "over"                 # above = 1 unless given; below = ...; steps = 1
       [reset]
       mode = "keys"                   # relaunch keys none
-      ready = "score_shown"           # a reader that is 1 when the game can be played
+      ready = "playing"               # a reader that is 1 when the game can be played
+      timeout_s = 15                  # how long it may take to get there
+      [[reset.steps]]                 # in order, each one of: tap, wait, until
+      tap = "key:enter"               # a key or button, held for seconds = 0.1
       [[reset.steps]]
-      tap = "key:enter"               # or wait = seconds, or until = "reader"
+      wait = 0.5                      # seconds
+      [[reset.steps]]
+      until = "playing"               # a reader that becomes 1, within seconds = 10
+      [[reset.start_steps]]           # the same, done after each launch
+      tap = "key:enter"
     """
     if game is not None:
         profile = load_profile(game)
-        describe(profile, Console()) if not as_json else typer.echo(json.dumps(summary(profile), indent=2))
+        describe(profile, open_console()) if not as_json else typer.echo(json.dumps(summary(profile), indent=2))
         return
     profiles, broken = [], []
     for path in profile_paths().values():
@@ -69,18 +89,16 @@ def command(
             broken.append(error)
     if as_json:
         typer.echo(json.dumps([summary(profile) for profile in profiles], indent=2))
-    table = Table("game", "what it is", "controls", "fps", "installed")
-    for profile in profiles:
-        table.add_row(
-            profile.name, profile.title, str(len(profile.controls)), f"{profile.fps:g}", installed(profile) or "yes"
-        )
+    else:
+        table = Table("game", "what it is", "controls", "fps", "installed")
+        for profile in profiles:
+            facts = str(len(profile.controls)), f"{profile.fps:g}", installed(profile) or "yes"
+            table.add_row(profile.name, profile.title, *facts)
+        console = open_console()
+        console.print(table)
+        console.print("More on one of them: gameon games NAME. Your own: gameon games --help")
     for problem in broken:
         print(f"left out: {problem}", file=sys.stderr)
-    if as_json:
-        return
-    console = Console()
-    console.print(table)
-    console.print("More on one of them: gameon games NAME. Your own: gameon games --help", highlight=False)
 
 
 def installed(profile: Profile) -> str:
@@ -117,8 +135,8 @@ def summary(profile: Profile) -> dict[str, object]:
 def describe(profile: Profile, console: Console) -> None:
     """A page on one game."""
     facts = summary(profile)
-    console.print(f"[bold]{profile.title}[/bold]  ({profile.path})", highlight=False)
-    console.print(profile.description or "no description", highlight=False)
+    console.print(Text.assemble((profile.title, "bold"), f"  ({profile.path})"))
+    console.print(profile.description or "no description")
     table = Table(show_header=False, box=None)
     table.add_row("controls", ", ".join(profile.controls.names))
     table.add_row("mouse", f"1.0 = {profile.controls.mouse_scale_px:g} counts in one step")
@@ -134,4 +152,4 @@ def describe(profile: Profile, console: Console) -> None:
     table.add_row("game over", "; ".join(rule.reader for rule in profile.terminations) or "never")
     table.add_row("reset", profile.reset.mode)
     table.add_row("installed", "yes" if facts["installed"] else installed(profile))
-    console.print(table, highlight=False)
+    console.print(table)

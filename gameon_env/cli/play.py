@@ -6,9 +6,9 @@ import secrets
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
-from gameon_env.cli.agents import load_agent
+from gameon_env.cli.agents import load_agent, shell_words
+from gameon_env.cli.console import open_console
 from gameon_env.errors import EmergencyStop
 from gameon_env.learning.evaluation import evaluate, score_table
 
@@ -26,16 +26,17 @@ def command(
     keyboard and mouse away from it at once.
     """
     agent, env = load_agent(policy, game, display, device)
-    console = Console()
+    console = open_console()
     try:
-        result = evaluate(
-            env,
-            agent,
-            [secrets.randbits(31) for _ in range(episodes)],
-            on_episode=lambda number, score: console.print(f"episode {number + 1}: score {score:g}", highlight=False),
-        )
+        with shell_words():
+            result = evaluate(
+                env,
+                agent,
+                [secrets.randbits(31) for _ in range(episodes)],
+                on_episode=lambda number, score: console.print(f"episode {number + 1}: score {score:g}"),
+            )
     except (EmergencyStop, KeyboardInterrupt) as stop:
-        console.print(f"stopped: {stop or 'Ctrl-C'}; everything is let go", highlight=False)
+        console.print(f"stopped: {stop or 'Ctrl-C'}; everything is let go")
         raise typer.Exit(130) from stop
     finally:
         env.close()

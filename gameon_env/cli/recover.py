@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
+from gameon_env.cli.console import open_console
 from gameon_env.data_processing.trajectory import RECOVERABLE, recover
 from gameon_env.errors import GameOnError
 
@@ -22,29 +22,33 @@ def command(
 
     Originals stay as they are; what is brought back goes to a new file beside each.
     """
-    console, failed = Console(soft_wrap=True), False
-    for path in _files(paths):
-        try:
-            found = recover(path)
-        except GameOnError as error:
+    console, failed = open_console(soft_wrap=True), False
+
+    def say(path: Path, style: str, note: str) -> None:
+        console.print(Text.assemble((str(path), style), ": ", note))
+
+    for path in paths:
+        files = _files(path)
+        if not files:
             failed = True
-            console.print(f"[red]{path}[/red]: {error}", highlight=False)
-            continue
-        if found.target is None:
-            console.print(f"{path}: {found.note}, nothing to do", highlight=False)
-        else:
-            console.print(
-                f"[green]{path}[/green]: {found.note}: {found.target} "
-                f"({found.episodes} episode{'s' if found.episodes != 1 else ''}, {found.steps} steps)",
-                highlight=False,
-            )
+            say(path, "red", f"nothing to recover in this folder, it holds no {', '.join(RECOVERABLE)} file")
+        for file in files:
+            try:
+                found = recover(file)
+            except GameOnError as error:
+                failed = True
+                say(file, "red", str(error))
+                continue
+            if found.target is None:
+                say(file, "", f"{found.note}, nothing to do")
+                continue
+            episodes = f"{found.episodes} episode{'s' if found.episodes != 1 else ''}"
+            say(file, "green", f"{found.note}: {found.target} ({episodes}, {found.steps} steps)")
     if failed:
         raise typer.Exit(1)
 
 
-def _files(paths: list[Path]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(p for p in path.rglob("*") if p.suffix in RECOVERABLE and not p.name.startswith("."))
-        else:
-            yield path
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(p for p in path.rglob("*") if p.suffix in RECOVERABLE and not p.name.startswith("."))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-import cv2
-import numpy as np
 import typer
 
 from gameon_env.data_processing.digits import DigitFont, Ink, teach
-from gameon_env.errors import ObservationError
+from gameon_env.data_processing.picture_file import read_picture
+from gameon_env.errors import ObservationError, ProfileError
 
 
 def command(
@@ -19,27 +19,33 @@ def command(
     font: Path = typer.Option(..., help="The font to write; where it exists, new characters are added."),
     characters: str = typer.Option("", help="The characters that an existing font holds, in order."),
     ink: str = typer.Option("", help="red,green,blue of the text, where its background is not plain."),
-    tolerance: float = typer.Option(60.0, help="By how many levels a channel may differ from the ink."),
+    tolerance: float = typer.Option(60.0, min=0.0, help="By how many levels a channel may differ from the ink."),
 ) -> None:
     """Teach a font, for a profile's reader of kind "digits".
 
     Take screenshots that show all ten digits between them, and teach from each. The command prints the line
     `characters = ...` that belongs into the reader's table.
     """
-    picture = cv2.imread(str(image), cv2.IMREAD_COLOR)
+    picture = read_picture(image)
     if picture is None:
         raise ObservationError(f"{image} cannot be read as a picture: name a PNG")
     left, top, width, height = _integers(region, 4, "--region must be left,top,width,height")
     color = Ink(_rgb(ink), tolerance) if ink else None
-    cut = np.asarray(picture[top : top + height, left : left + width], np.uint8)
-    if cut.size == 0:
-        raise ObservationError(f"the region {region} lies outside the picture of {picture.shape[1]}x{picture.shape[0]}")
+    cut = picture[top : top + height, left : left + width]
+    if cut.size == 0 or cut.shape[:2] != (height, width):
+        size = f"{picture.shape[1]}x{picture.shape[0]}"
+        raise ObservationError(f"--region must lie within the picture of {size}, and not be empty; it is {region}")
     learned = teach(cut, text, color)
     if font.exists():
+        if not characters:
+            raise ProfileError(
+                f"{font} exists, and which characters it holds is needed to add to it: --characters 012..., "
+                "as the command printed it when it wrote the font"
+            )
         known = DigitFont.load(font, characters)
         learned = DigitFont({**known.glyphs, **learned.glyphs}, ink=color)
     order = learned.save(font)
-    typer.echo(f'characters = "{order}"')
+    typer.echo(f"characters = {json.dumps(order, ensure_ascii=False)}")
 
 
 def _integers(text: str, count: int, rule: str) -> list[int]:
@@ -51,4 +57,6 @@ def _integers(text: str, count: int, rule: str) -> list[int]:
 
 def _rgb(text: str) -> tuple[int, int, int]:
     red, green, blue = _integers(text, 3, "--ink must be red,green,blue")
+    if max(red, green, blue) > 255:
+        raise ObservationError(f"--ink must be red,green,blue with levels from 0 to 255; it is {text!r}")
     return red, green, blue

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
+from gameon_env.cli.agents import check_device
+from gameon_env.cli.console import open_console
 from gameon_env.data_processing.trajectory import load_episodes
 from gameon_env.optional import require
 
@@ -29,11 +30,12 @@ def bc(
     stack: int = typer.Option(3, min=1, help="Frames seen at once."),
     spacing: int = typer.Option(1, min=1, help="Steps between them."),
     latency_ms: float = typer.Option(0.0, min=0.0, help="How much later than its frame an action answers it."),
-    seed: int = typer.Option(0, help="Of the split, the weights and the order."),
+    seed: int = typer.Option(0, min=0, max=2**63 - 1, help="Of the split, the weights and the order."),
     device: str | None = typer.Option(None, help="cpu, cuda, mps ...; the accelerator where there is one."),
 ) -> None:
     """Behavioral cloning: learn to do what the recorded player did, given what they saw."""
     require("torch", "gameon train")
+    check_device(device)
     from gameon_env.learning.behavioral_cloning import CloningConfig, clone
 
     config = CloningConfig(
@@ -48,9 +50,7 @@ def bc(
         device=device,
     )
     result = clone(load_episodes(data), output, config)
-    Console().print(
+    open_console(soft_wrap=True).print(
         f"{result.policy_path}: epoch {result.best.epoch} of {len(result.curve)}, trained on {result.training_steps} "
-        f"steps, validated on {result.validation_steps} ({result.device}). Learning curve: {result.curve_path}",
-        highlight=False,
-        soft_wrap=True,
+        f"steps, validated on {result.validation_steps} ({result.device}). Learning curve: {result.curve_path}"
     )

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gameon_env.data_processing.picture_file import read_picture, write_png
 from gameon_env.errors import ObservationError, ProfileError
 
 Pixels = npt.NDArray[np.uint8]
@@ -58,7 +59,7 @@ class DigitFont:
         Raises:
             ProfileError: no such picture, no transparency, or cells that do not fit the characters.
         """
-        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        image = read_picture(path, alpha=True)
         if image is None:
             raise ProfileError(f"{path}: cannot be read as a PNG; teach a font with: gameon teach --help")
         if image.ndim != 3 or image.shape[2] != 4 or not characters or image.shape[1] % len(characters):
@@ -66,10 +67,12 @@ class DigitFont:
                 f"{path}: must be a PNG with transparency whose width is a multiple of the {len(characters)} "
                 f"characters {characters!r}; its shape is {image.shape}. Teach it again with: gameon teach --help"
             )
-        cells = np.split(np.asarray(image, np.uint8), len(characters), axis=1)
+        if len(set(characters)) < len(characters):
+            raise ProfileError(f"{path}: its characters must differ from each other; they are {characters!r}")
+        cells = np.split(image, len(characters), axis=1)
         glyphs = {}
         for character, cell in zip(characters, cells, strict=True):
-            rows, columns = np.nonzero(cell[:, :, 3])
+            rows, columns = np.nonzero(cell[:, :, 3] == 255)
             if not len(rows):
                 raise ProfileError(f"{path}: the cell of {character!r} is empty; teach it with: gameon teach --help")
             box = cell[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
@@ -77,7 +80,13 @@ class DigitFont:
         return cls(glyphs, threshold, ink)
 
     def save(self, path: Path) -> str:
-        """Write the font as a PNG. Returns its characters in the order of the cells."""
+        """Write the font as a PNG. Returns its characters in the order of the cells.
+
+        Raises:
+            ProfileError: the path names no .png, or cannot be written.
+        """
+        if path.suffix.lower() != ".png":
+            raise ProfileError(f"{path}: a font is kept as a PNG: name a file that ends in .png")
         height = max(glyph.shape[0] for glyph in self.glyphs.values())
         width = max(glyph.shape[1] for glyph in self.glyphs.values())
         characters = "".join(sorted(self.glyphs))
@@ -85,8 +94,12 @@ class DigitFont:
         for i, character in enumerate(characters):
             glyph = self.glyphs[character]
             sheet[: glyph.shape[0], i * width : i * width + glyph.shape[1]] = glyph
-        if not cv2.imwrite(str(path), sheet):
-            raise ProfileError(f"{path}: cannot be written; name a .png in a folder that exists")
+        try:
+            write_png(path, sheet)
+        except OSError as error:
+            raise ProfileError(
+                f"{path}: cannot be written ({error.strerror}); name a file in a folder of yours"
+            ) from error
         return characters
 
     def read(self, pixels: Pixels) -> str:
@@ -127,9 +140,11 @@ def teach(pixels: Pixels, text: str, ink: Ink | None = None) -> DigitFont:
         ink: the text's colour, on a background that is not plain.
 
     Raises:
-        ObservationError: the picture does not fall into as many characters as the text has.
+        ObservationError: the text is empty, or the picture does not fall into as many characters as it has.
     """
     characters = text.replace(" ", "")
+    if not characters:
+        raise ObservationError("there is nothing to learn from an empty text: give the text that the picture shows")
     if ink is not None:
         pixels = ink.separate(pixels)
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])

@@ -18,6 +18,8 @@ from gameon_env.errors import DisplayError, MissingProgramError
 
 START_TIMEOUT_S = 30.0
 
+_ON_X11 = sys.platform not in ("win32", "darwin")
+
 
 class PrivateDisplay:
     """A virtual X display of our own: no screen needed, nobody else's windows, keys or pointer on it.
@@ -36,13 +38,15 @@ class PrivateDisplay:
 
     Raises:
         MissingProgramError: Xvfb is not installed.
-        DisplayError: Xvfb did not start; the message holds what it said.
+        DisplayError: Xvfb did not start (the message holds what it said), or this system has no X11 desktops.
     """
 
     def __init__(self, size: tuple[int, int], *, gl: bool = True, cursor: bool = True) -> None:
         height, width = size
         if not (1 <= height <= 32767 and 1 <= width <= 32767):
             raise DisplayError(f"display size {size} is not (height, width) of 1 to 32767 pixels")
+        if not _ON_X11:  # a Mac may have Xvfb, but its input and windows are not X11's
+            raise DisplayError('a private display needs X11, which this system does not use: use display="current"')
         program = shutil.which("Xvfb")
         if program is None:
             raise MissingProgramError("a private display needs Xvfb, which is not installed: apt-get install xvfb")
@@ -92,13 +96,18 @@ class PrivateDisplay:
         self.close()
 
 
+def private_display_possible() -> bool:
+    """Whether :class:`PrivateDisplay` can work on this system."""
+    return _ON_X11 and shutil.which("Xvfb") is not None
+
+
 def current_display() -> str:
     """The name of this desktop's display: ``$DISPLAY`` where X11 is used, ``""`` on Windows and macOS.
 
     Raises:
         DisplayError: there is none, or it belongs to a Wayland session.
     """
-    if sys.platform in ("win32", "darwin"):
+    if not _ON_X11:
         return ""
     if os.environ.get("WAYLAND_DISPLAY") or os.environ.get("XDG_SESSION_TYPE") == "wayland":
         raise DisplayError(
@@ -112,7 +121,9 @@ def current_display() -> str:
 
 
 def display_alive(name: str) -> bool:
-    """Whether an X server answers at the display ``name``."""
+    """Whether an X server answers at the display ``name``; on Windows and macOS, whether it is the only one, ``""``."""
+    if not _ON_X11:
+        return not name
     from gameon_env.desktop import x11
 
     try:
@@ -128,7 +139,16 @@ def screen_size(name: str | None = None) -> tuple[int, int]:
     Raises:
         CaptureError: it cannot be reached.
     """
-    return _rectangles(name)[0].size
+    return screen(name).size
+
+
+def screen(name: str | None = None) -> Region:
+    """The whole screen of a display: around all monitors, so on Windows and macOS it may begin left of or above 0.
+
+    Raises:
+        CaptureError: it cannot be reached.
+    """
+    return _rectangles(name)[0]
 
 
 def monitors(name: str | None = None) -> list[Region]:

@@ -90,6 +90,8 @@ class PynputInjector:
         self._releasing.clear()
 
     def release_all(self) -> None:
+        self._pending.clear()  # what was never sent is dropped, so that no watchdog is needed to let go
+        self._pressing.clear()
         for control in list(self._held):
             self.release(control)
         self.flush()

@@ -76,13 +76,7 @@ class X11Injector:
             return
         if self._watchdog is not None and self._pressing:
             self._watchdog.hold(self._pressing)
-        data = bytes(self._pending)
-        self._pending.clear()
-        try:
-            self._wire.send(data)
-            self._wire.sync()
-        except OSError as error:
-            raise InputError(f"input cannot be injected, display {self._wire.name} is gone: {error}") from error
+        self._send_pending()
         if self._watchdog is not None and self._releasing:
             # Pressed again in the same step: still held.
             self._watchdog.free(self._releasing - set(self._held.values()))
@@ -90,9 +84,19 @@ class X11Injector:
         self._releasing.clear()
 
     def release_all(self) -> None:
-        for control in list(self._held):
-            self.release(control)
-        self.flush()
+        # Whatever else is wrong, what is down goes up: what was never sent is dropped, and no watchdog is needed.
+        codes = (set(self._held.values()) - self._pressing) | self._releasing
+        self._pending.clear()
+        self._pressing.clear()
+        self._releasing.clear()
+        self._held.clear()
+        if self._closed or not codes or os.getpid() != self._owner_pid:
+            return
+        for code in sorted(codes):
+            self._add(_KEY_RELEASE if code[0] == "k" else _BUTTON_RELEASE, int(code[1:]))
+        self._send_pending()
+        if self._watchdog is not None and self._watchdog.alive:
+            self._watchdog.free(codes)
 
     def close(self) -> None:
         if self._closed:
@@ -109,6 +113,15 @@ class X11Injector:
         finally:
             self._closed = True
             self._wire.close()
+
+    def _send_pending(self) -> None:
+        data = bytes(self._pending)
+        self._pending.clear()
+        try:
+            self._wire.send(data)
+            self._wire.sync()
+        except OSError as error:
+            raise InputError(f"input cannot be injected, display {self._wire.name} is gone: {error}") from error
 
     def _code(self, control: str) -> str:
         if control in BUTTON_OF:

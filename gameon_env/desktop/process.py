@@ -20,6 +20,14 @@ from gameon_env.errors import GameCrashError, MissingProgramError
 GAME_FOLDERS = ("/usr/games", "/usr/local/games")
 """Where Debian puts games; not on every user's PATH."""
 
+_ON_WINDOWS = sys.platform == "win32"
+
+OUT_OF_THE_TERMINAL = 0
+"""Flags for a process that the terminal's Ctrl-C must not reach; elsewhere than on Windows a new session does this."""
+if sys.platform == "win32":
+    # Without the second a console window would open for it, and count as the game's, where there is no terminal.
+    OUT_OF_THE_TERMINAL = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+
 
 class GameProcess:
     """A running game, with everything it starts. Make one with :meth:`launch`."""
@@ -28,8 +36,7 @@ class GameProcess:
         self.command = tuple(command)
         self.token = token
         self.pid: int = process.pid
-        entry = reaper.read_entry(process.pid)
-        self.start_time: int = entry.start if entry is not None else 0
+        self.start_time = reaper.start_of(process.pid)
         self._process = process
         self._log = log
         self._lock = threading.Lock()
@@ -69,11 +76,11 @@ class GameProcess:
         token = uuid.uuid4().hex
         variables = game_environment(display, home, env or {}, token)
         program = _find_program(command[0], variables, cwd)
-        output: IO[bytes] = log.open("w+b") if log is not None else tempfile.TemporaryFile()  # noqa: SIM115
+        output: IO[bytes] = log.open("w+b") if log is not None else _temporary_log()
         try:
             process = subprocess.Popen(
                 [program, *command[1:]], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                cwd=cwd, env=variables, start_new_session=True,
+                cwd=cwd, env=variables, start_new_session=True, creationflags=OUT_OF_THE_TERMINAL,
             )  # fmt: skip
         except OSError as error:
             output.close()
@@ -82,8 +89,6 @@ class GameProcess:
 
     def pids(self) -> set[int]:
         """The living processes of this game: its group, their descendants, and those that left the group."""
-        if not sys.platform.startswith("linux"):
-            return _tree(self.pid)
         return reaper.members(self.pid, self.start_time, self.token)
 
     def poll(self) -> int | None:
@@ -101,10 +106,7 @@ class GameProcess:
         """The last lines that it wrote to stdout and stderr."""
         if self._last_output is not None:
             return "\n".join(self._last_output.splitlines()[-lines:])
-        # Not the file's own position: the game writes at the one it shares with us.
-        descriptor = self._log.fileno()
-        size = os.fstat(descriptor).st_size
-        text = os.pread(descriptor, 65536, max(0, size - 65536)).decode(errors="replace")
+        text = _last_bytes(self._log, 65536).decode(errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
     def close(self, grace_s: float = 1.0) -> None:
@@ -132,6 +134,8 @@ def game_environment(display: str | None, home: Path | None, env: Mapping[str, s
         if "XAUTHORITY" not in variables and (Path.home() / ".Xauthority").exists():
             variables["XAUTHORITY"] = str(Path.home() / ".Xauthority")
         variables["HOME"] = str(home)
+        if _ON_WINDOWS:
+            variables["USERPROFILE"] = str(home)
         for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
             variables.pop(name, None)
     if display:
@@ -146,12 +150,11 @@ def game_environment(display: str | None, home: Path | None, env: Mapping[str, s
 
 def has_sound() -> bool:
     """Whether a sound server or a sound card is there."""
-    if not sys.platform.startswith("linux") or os.environ.get("PULSE_SERVER"):
-        return True
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
-    if (runtime / "pulse" / "native").exists() or (runtime / "pipewire-0").exists():
-        return True
-    return any(Path("/dev/snd").glob("pcm*p"))
+    if sys.platform == "linux" and not os.environ.get("PULSE_SERVER"):
+        runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+        server = (runtime / "pulse" / "native").exists() or (runtime / "pipewire-0").exists()
+        return server or any(Path("/dev/snd").glob("pcm*p"))
+    return True
 
 
 def _find_program(program: str, variables: Mapping[str, str], cwd: Path | None) -> str:
@@ -167,16 +170,22 @@ def _find_program(program: str, variables: Mapping[str, str], cwd: Path | None) 
     return str(Path(found).absolute())
 
 
-def _tree(pid: int) -> set[int]:
-    """A process and its descendants, where there is no ``/proc``."""
-    import psutil
+def _temporary_log() -> IO[bytes]:
+    if not _ON_WINDOWS:
+        return tempfile.TemporaryFile()
+    # A file that Windows removes by itself could not be opened a second time: this one stays.
+    return tempfile.NamedTemporaryFile(prefix="gameon-", suffix=".log", delete=False)
 
-    try:
-        root = psutil.Process(pid)
-        family = [root, *root.children(recursive=True)]
-        return {p.pid for p in family if p.status() != psutil.STATUS_ZOMBIE}
-    except psutil.NoSuchProcess:
-        return set()
+
+def _last_bytes(log: IO[bytes], count: int) -> bytes:
+    """The end of a file, without moving its position: the game writes at the one it shares with us."""
+    start = max(0, os.fstat(log.fileno()).st_size - count)
+    if hasattr(os, "pread"):  # not on Windows
+        end: bytes = os.pread(log.fileno(), count, start)
+        return end
+    with Path(log.name).open("rb") as another:
+        another.seek(start)
+        return another.read(count)
 
 
 def _end(
@@ -198,7 +207,6 @@ def _end_processes(
         with lock:
             process.poll()
 
-    linux = sys.platform.startswith("linux")
-    reaper.end_processes(lambda: reaper.members(*identity) if linux else _tree(identity[0]), grace_s, collect)
+    reaper.end_processes(lambda: reaper.members(*identity), grace_s, collect)
     with lock:
         process.wait()

@@ -54,13 +54,12 @@ def load(display: str | None) -> tuple[ModuleType, ModuleType]:
 
 def virtual_keys() -> dict[str, int]:
     """Control -> what pynput calls ``vk``: a keysym on X11, a virtual-key code on Windows, a key code on macOS."""
-    if sys.platform == "win32":
-        return {f"key:{key.name}": key.windows_vk for key in KEYS.values()}
-    if sys.platform == "darwin":
-        return {f"key:{key.name}": key.mac_vk for key in KEYS.values()}
-    from Xlib import XK
+    if ON_X11:
+        from Xlib import XK
 
-    return {f"key:{key.name}": XK.string_to_keysym(key.keysym) for key in KEYS.values()}
+        return {f"key:{key.name}": XK.string_to_keysym(key.keysym) for key in KEYS.values()}
+    on_windows = sys.platform == "win32"
+    return {f"key:{key.name}": key.windows_vk if on_windows else key.mac_vk for key in KEYS.values()}
 
 
 def control_of_vk() -> dict[int, str]:

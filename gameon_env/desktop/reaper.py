@@ -1,7 +1,8 @@
 """Finding and ending every process of a game; run as a program, the watchdog that outlives its owner.
 
-The watchdog is started by path with ``python -I`` and imports only the standard library and python-xlib, so that it
-is up within some 20 ms and small. It reads lines on stdin and acts when its owner is gone without a goodbye.
+The watchdog is started by path with ``python -I`` and imports only the standard library and python-xlib (on Windows
+and macOS psutil and pynput), so that it is up within some 20 ms and small. It reads lines on stdin and acts when its
+owner is gone without a goodbye.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Any, NamedTuple
 TOKEN_VARIABLE = "GAMEON_PROCESS_TOKEN"
 """In the environment of every process of a game: finds those that left its process group as well."""
 
+
+_ON_LINUX = sys.platform.startswith("linux")
 
 # Windows has neither.
 _KILL: int = getattr(signal, "SIGKILL", signal.SIGTERM)
@@ -53,8 +56,26 @@ def read_entry(pid: int) -> Entry | None:
     return Entry(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), fields[0])
 
 
+def start_of(pid: int) -> int:
+    """When a process was started, in the system's own units; 0 where there is none."""
+    if _ON_LINUX:
+        entry = read_entry(pid)
+        return entry.start if entry is not None else 0
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).create_time() * 1000)
+    except psutil.NoSuchProcess:
+        return 0
+
+
 def members(leader: int, leader_start: int, token: str) -> set[int]:
-    """The living processes of a game: its session and group, their descendants, and all that carry its token."""
+    """The living processes of a game: its session and group, their descendants, and all that carry its token.
+
+    On Windows and macOS only its descendants, and only while the first of them is there.
+    """
+    if not _ON_LINUX:
+        return _tree(leader, leader_start)
     table = process_table()
     first = table.get(leader)
     leader_is_ours = first is not None and first.start == leader_start
@@ -75,6 +96,30 @@ def members(leader: int, leader_start: int, token: str) -> set[int]:
         found.update(fresh)
         todo += fresh
     return {pid for pid in found if table[pid].state not in "ZX"} - {os.getpid()}
+
+
+def _tree(leader: int, leader_start: int) -> set[int]:
+    """A process and its descendants, where there is no ``/proc``."""
+    import psutil
+
+    try:
+        root = psutil.Process(leader)
+        # The same number at another time is another process; the time itself moves a little with the clock.
+        if abs(int(root.create_time() * 1000) - leader_start) > 2000:
+            return set()
+        family = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return set()
+    return {process.pid for process in family if _lives(process)}
+
+
+def _lives(process: Any) -> bool:
+    import psutil
+
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def has_token(pid: int, token: str) -> bool:
@@ -100,7 +145,7 @@ def end_processes(find: Callable[[], set[int]], grace_s: float, wait: Callable[[
             return
         late = time.monotonic() >= deadline
         for pid in alive if late else alive - told:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+            with contextlib.suppress(OSError):  # it is gone, or not ours; Windows has its own numbers for these
                 os.kill(pid, _KILL if late else signal.SIGTERM)
                 if _CONTINUE is not None:  # a stopped process takes its signals when it goes on
                     os.kill(pid, _CONTINUE)
@@ -150,27 +195,29 @@ class _Watchdog:
 
     def _from_owner(self) -> Iterator[bytes]:
         """What the owner writes, until it is gone."""
-        if not hasattr(select, "poll"):  # Windows: the end of the pipe is all there is
+        if sys.platform == "win32":  # the end of the pipe is all there is
             yield from iter(lambda: os.read(0, 65536), b"")
-            return
-        poll = select.poll()
-        poll.register(0, select.POLLIN | select.POLLHUP)
-        # A forked child of the owner may keep the pipe open: watch the owner itself as well.
-        owner_fd = -1
-        with contextlib.suppress(OSError, AttributeError):
-            owner_fd = os.pidfd_open(self.owner)
-            poll.register(owner_fd, select.POLLIN)
-        ended = os.getppid() != self.owner
-        while True:
-            ready = {fd for fd, _ in poll.poll(0 if ended else None)}
-            ended = ended or owner_fd in ready
-            if 0 in ready:
-                data = os.read(0, 65536)
-                if not data:
+        else:
+            poll = select.poll()
+            poll.register(0, select.POLLIN | select.POLLHUP)
+            # A forked child of the owner may keep the pipe open: watch the owner itself as well.
+            owner_fd = -1
+            if sys.platform == "linux":
+                with contextlib.suppress(OSError, AttributeError):  # an old kernel or Python
+                    owner_fd = os.pidfd_open(self.owner)
+                    poll.register(owner_fd, select.POLLIN)
+            pause_ms = None if owner_fd >= 0 else 200
+            ended = os.getppid() != self.owner
+            while True:
+                ready = {fd for fd, _ in poll.poll(0 if ended else pause_ms)}
+                ended = ended or owner_fd in ready or os.getppid() != self.owner
+                if 0 in ready:
+                    data = os.read(0, 65536)
+                    if not data:
+                        return
+                    yield data
+                elif ended:
                     return
-                yield data
-            elif ended:
-                return
 
     def _take(self, line: str) -> None:
         word, _, value = line.partition(" ")

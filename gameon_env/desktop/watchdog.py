@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from gameon_env.desktop import reaper
-from gameon_env.desktop.process import GameProcess
+from gameon_env.desktop.process import OUT_OF_THE_TERMINAL, GameProcess
 from gameon_env.errors import InputError
 
 READY_TIMEOUT_S = 30.0
@@ -52,8 +52,9 @@ class Watchdog:
         log = os.environ.get("GAMEON_WATCHDOG_LOG")
         with Path(log).open("ab") if log else tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, cwd="/", start_new_session=True
-            )
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, cwd=Path(sys.executable).anchor,
+                start_new_session=True, creationflags=OUT_OF_THE_TERMINAL,
+            )  # fmt: skip
         return cls(process)
 
     @property

@@ -2,81 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import sys
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from gameon_env.desktop import x11
 from gameon_env.desktop.region import Region
-from gameon_env.errors import DisplayError, WindowError
-
-SMALLEST_PX = 8
-"""Windows up to this wide or high are helpers that toolkits make, not games."""
+from gameon_env.desktop.windows import WindowInfo
+from gameon_env.errors import DisplayError
 
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class WindowInfo:
-    """A window as it was when listed; ``region`` in pixels of the display's root, ``pid`` 0 where unknown."""
-
-    id: int
-    title: str
-    pid: int
-    region: Region
-
-    def __str__(self) -> str:
-        return f"{self.title!r} {self.region} (process {self.pid or 'unknown'})"
-
-
-def list_windows(display: str | None) -> list[WindowInfo]:
-    """The windows that can be seen on a display (``None``: this desktop's), the largest first.
+def visible(connection: Any) -> list[WindowInfo]:
+    """The visible windows; without a window manager all that are not menus.
 
     Raises:
-        DisplayError: the display cannot be reached.
+        DisplayError: the display went away.
     """
-    connection = connect(display)
-    try:
-        return list_on(connection)
-    finally:
-        connection.display.socket.close()
-
-
-def find_window(
-    display: str | None, *, pids: Collection[int] | None = None, title: str | None = None
-) -> WindowInfo | None:
-    """The largest visible window of these processes whose title matches the regular expression ``title``."""
-    return choose(list_windows(display), pids, title)
-
-
-def choose(windows: list[WindowInfo], pids: Collection[int] | None, title: str | None) -> WindowInfo | None:
-    """The first that belongs to one of ``pids`` and whose title matches; ``None`` means any."""
-    pattern = compiled(title) if title is not None else None
-    for window in windows:
-        if (pids is None or window.pid in pids) and (pattern is None or pattern.search(window.title)):
-            return window
-    return None
-
-
-def compiled(title: str) -> re.Pattern[str]:
-    """The pattern of a title. Raises ``WindowError`` where it is no regular expression."""
-    try:
-        return re.compile(title)
-    except re.error as error:
-        raise WindowError(f"the window title {title!r} is not a regular expression: {error}") from error
-
-
-def connect(display: str | None) -> Any:
-    """A connection for questions about windows. Raises ``WindowError`` on systems other than X11."""
-    if sys.platform in ("win32", "darwin"):
-        raise WindowError("windows can be found on X11 only: give the profile a region or a monitor instead")
-    return x11.connect(display)
-
-
-def list_on(connection: Any) -> list[WindowInfo]:
-    """The visible windows, the largest first; without a window manager all that are not menus or helpers."""
     root = connection.screen().root
     clients = property_of(connection, root, "_NET_CLIENT_LIST")
     if clients is not None:
@@ -84,9 +25,7 @@ def list_on(connection: Any) -> list[WindowInfo]:
     else:
         tree = ask(root.query_tree)
         candidates = [] if tree is None else [child for child in tree.children if not _is_popup(root, child)]
-    windows = [info for info in (_describe(connection, window) for window in candidates) if info is not None]
-    # Stable: of two of one size the one that was there first.
-    return sorted(windows, key=lambda info: -info.region.width * info.region.height)
+    return [info for info in (_describe(connection, window) for window in candidates) if info is not None]
 
 
 def _is_popup(root: Any, window: Any) -> bool:
@@ -104,7 +43,7 @@ def _describe(connection: Any, window: Any) -> WindowInfo | None:
     if attributes is None or attributes.map_state != X.IsViewable or attributes.win_class != X.InputOutput:
         return None
     region = region_of(connection, window)
-    if region is None or region.width <= SMALLEST_PX or region.height <= SMALLEST_PX:
+    if region is None:
         return None
     return WindowInfo(window.id, title_of(connection, window), _pid(connection, window), region)
 

@@ -1,88 +1,78 @@
-"""The game's window: found by its process or title, followed, focused (X11)."""
+"""The windows of games: one contract, the choice of its backend, and how a game's window is found."""
 
 from __future__ import annotations
 
-import threading
+import re
+import sys
 import time
-from typing import Self
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol, Self
 
-from gameon_env.desktop import window_list
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.region import Region
-from gameon_env.desktop.window_list import WindowInfo, find_window, list_windows
-from gameon_env.errors import DisplayError, GameCrashError, WindowError
+from gameon_env.errors import GameCrashError, WindowError
 
-__all__ = ["Window", "WindowInfo", "find_window", "list_windows", "wait_for_window"]
+SMALLEST_PX = 8
+"""Windows up to this wide or high are helpers that toolkits make, not games."""
 
 _POLL_S = 0.01
-_NOBODY, _WHERE_THE_POINTER_IS = 0, 1
 
 
-class Window:
-    """One window, on a connection of its own. Find it by :func:`find_window` or :func:`wait_for_window`."""
+@dataclass(frozen=True, slots=True)
+class WindowInfo:
+    """A window as it was when listed; ``region`` in pixels of the display's root, ``pid`` 0 where unknown."""
 
-    def __init__(self, display: str | None, window_id: int) -> None:
-        self._display = window_list.connect(display)
-        self._window = self._display.create_resource_object("window", window_id)
-        self._lock = threading.Lock()
-        self.id = window_id
+    id: int
+    title: str
+    pid: int
+    region: Region
+
+    def __str__(self) -> str:
+        return f"{self.title!r} {self.region} (process {self.pid or 'unknown'})"
+
+
+class Window(ABC):
+    """The contract of one window. Find it by :func:`find_window` or :func:`wait_for_window`.
+
+    Its places are in the pixels that the capture and the injector of this system use: pixels of the screen on X11
+    and Windows, points on macOS.
+    """
+
+    id: int
 
     @property
+    @abstractmethod
     def title(self) -> str:
         """Its title now; empty where it has none or is closed."""
-        with self._lock:
-            return window_list.title_of(self._display, self._window)
 
     @property
+    @abstractmethod
     def alive(self) -> bool:
         """Whether it still exists, be it minimised; False as well where the display is gone."""
-        try:
-            with self._lock:
-                return window_list.ask(self._window.get_geometry) is not None
-        except DisplayError:
-            return False
 
     @property
+    @abstractmethod
     def focused(self) -> bool:
         """Whether keys go to it (or to a part of it, or to the frame around it); False where the display is gone."""
-        try:
-            with self._lock:
-                return self._has_focus()
-        except DisplayError:
-            return False
 
+    @abstractmethod
     def region(self) -> Region:
         """Where it is: its inside, without a frame, in pixels of the root.
 
         Raises:
             WindowError: it was closed.
         """
-        with self._lock:
-            found = window_list.region_of(self._display, self._window)
-        if found is None:
-            raise WindowError("the game's window was closed")
-        return found
 
     def focus(self, timeout_s: float = 1.0) -> bool:
-        """Raise it and give it the keyboard. Returns whether it has it, which a window manager may refuse.
+        """Raise it and give it the keyboard. Returns whether it has it, which the desktop may refuse.
 
         Raises:
             WindowError: it was closed.
         """
         self.region()
-        with self._lock:
-            from Xlib import X
-            from Xlib.protocol import event
-
-            name = self._display.intern_atom("_NET_ACTIVE_WINDOW")
-            root = self._display.screen().root
-            if window_list.property_of(self._display, root, "_NET_SUPPORTED") is not None:
-                message = event.ClientMessage(window=self._window, client_type=name, data=(32, [2, 0, 0, 0, 0]))
-                root.send_event(message, event_mask=X.SubstructureRedirectMask | X.SubstructureNotifyMask)
-            else:
-                self._window.configure(stack_mode=X.Above)
-                self._window.set_input_focus(X.RevertToPointerRoot, X.CurrentTime)
-            window_list.ask(self._display.sync)
+        self.ask_for_focus()
         deadline = time.monotonic() + timeout_s
         while not self.focused:
             if time.monotonic() > deadline:
@@ -90,21 +80,21 @@ class Window:
             time.sleep(_POLL_S)
         return True
 
+    @abstractmethod
+    def ask_for_focus(self) -> None:
+        """Ask the desktop to raise it and give it the keyboard, and do not wait: :meth:`focus` does."""
+
+    @abstractmethod
     def move_resize(self, region: Region) -> None:
-        """Put it there. Games may refuse another size: ask :meth:`region` afterwards.
+        """Put its inside there. Games may refuse another size: ask :meth:`region` afterwards.
 
         Raises:
-            WindowError: it was closed.
+            WindowError: it was closed, or this system lets nobody move it.
         """
-        self.region()
-        with self._lock:
-            self._window.configure(x=region.left, y=region.top, width=region.width, height=region.height)
-            window_list.ask(self._display.sync)
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of the display (the game's window stays); more calls do nothing."""
-        with self._lock:
-            self._display.display.socket.close()
 
     def __enter__(self) -> Self:
         return self
@@ -112,31 +102,58 @@ class Window:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _has_focus(self) -> bool:
-        answer = window_list.ask(self._display.get_input_focus)
-        if answer is None or answer.focus == _NOBODY:
-            return False
-        if answer.focus == _WHERE_THE_POINTER_IS:
-            return self.id in self._path_under_pointer()
-        focus: int = getattr(answer.focus, "id", answer.focus)
-        return focus == self.id or focus in self._path_to_root(self.id) or self.id in self._path_to_root(focus)
 
-    def _path_to_root(self, window_id: int) -> set[int]:
-        """The windows around one, without the root."""
-        path: set[int] = set()
-        window = self._display.create_resource_object("window", window_id)
-        while (tree := window_list.ask(window.query_tree)) is not None and tree.parent and tree.parent != tree.root:
-            path.add(tree.parent.id)
-            window = tree.parent
-        return path
+class WindowList(Protocol):
+    """The contract of a backend's list of windows, on one display."""
 
-    def _path_under_pointer(self) -> set[int]:
-        path: set[int] = set()
-        window = self._display.screen().root
-        while (answer := window_list.ask(window.query_pointer)) is not None and answer.child:
-            window = answer.child
-            path.add(window.id)
-        return path
+    def visible(self) -> list[WindowInfo]:
+        """The windows that can be seen and are not menus or parts of the desktop itself; of any size and order.
+
+        Raises:
+            DisplayError: the display is gone.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the display."""
+        ...
+
+
+class Backend(Protocol):
+    """What a backend's module offers."""
+
+    def open_list(self, display: str | None, /) -> WindowList: ...
+
+    def open_window(self, display: str | None, window_id: int, /) -> Window: ...
+
+
+def list_windows(display: str | None) -> list[WindowInfo]:
+    """The windows that can be seen on a display (``None``: this desktop's), the largest first.
+
+    Raises:
+        DisplayError: the display cannot be reached.
+    """
+    windows = _backend().open_list(display)
+    try:
+        return _largest_first(windows)
+    finally:
+        windows.close()
+
+
+def find_window(
+    display: str | None, *, pids: Collection[int] | None = None, title: str | None = None
+) -> WindowInfo | None:
+    """The largest visible window of these processes whose title matches the regular expression ``title``."""
+    return _choose(list_windows(display), pids, title)
+
+
+def open_window(display: str | None, window_id: int) -> Window:
+    """The window with this id.
+
+    Raises:
+        DisplayError: the display cannot be reached.
+    """
+    return _backend().open_window(display, window_id)
 
 
 def wait_for_window(display: str | None, *, process: GameProcess | None, title: str | None, timeout_s: float) -> Window:
@@ -146,26 +163,27 @@ def wait_for_window(display: str | None, *, process: GameProcess | None, title: 
 
     Raises:
         GameCrashError: the process ended meanwhile; the message holds its last output.
-        WindowError: no such window within ``timeout_s``; the message lists those there are.
+        WindowError: no such window within ``timeout_s`` (the message lists those there are), or ``title`` is no
+            regular expression.
         DisplayError: the display cannot be reached.
-        ValueError: ``title`` is no regular expression.
     """
     if title is not None:
-        window_list.compiled(title)
-    connection = window_list.connect(display)
+        _compiled(title)
+    backend = _backend()
+    there = backend.open_list(display)
     deadline = time.monotonic() + timeout_s
     windows: list[WindowInfo] = []
     try:
         while True:
-            windows = window_list.list_on(connection)
+            windows = _largest_first(there)
             found = None
             if windows:
                 pids = process.pids() if process is not None else None
-                found = window_list.choose(windows, pids, title)
+                found = _choose(windows, pids, title)
                 if found is None and pids is not None and len(windows) == 1 and not windows[0].pid:
-                    found = window_list.choose(windows, None, title)
+                    found = _choose(windows, None, title)
             if found is not None:
-                return Window(display, found.id)
+                return backend.open_window(display, found.id)
             if process is not None and (code := process.poll()) is not None:
                 raise GameCrashError(
                     f"the game ended with code {code} before it showed a window ({' '.join(process.command)}). "
@@ -175,8 +193,41 @@ def wait_for_window(display: str | None, *, process: GameProcess | None, title: 
                 break
             time.sleep(_POLL_S)
     finally:
-        connection.display.socket.close()
+        there.close()
     wanted = f" with a title like {title!r}" if title is not None else ""
     seen = "; ".join(map(str, windows)) or "none at all"
     said = f" The game's last output:\n{process.output_tail(5)}" if process is not None else ""
     raise WindowError(f"no window{wanted} of the game within {timeout_s:g} s. Windows there: {seen}.{said}")
+
+
+def _backend() -> Backend:
+    if sys.platform == "win32":
+        from gameon_env.desktop import windows_win32 as chosen
+    elif sys.platform == "darwin":
+        from gameon_env.desktop import windows_macos as chosen
+    else:
+        from gameon_env.desktop import windows_x11 as chosen
+    return chosen
+
+
+def _largest_first(windows: WindowList) -> list[WindowInfo]:
+    """Those that may be games. Stable: of two of one size the one that was listed first."""
+    found = [w for w in windows.visible() if w.region.width > SMALLEST_PX and w.region.height > SMALLEST_PX]
+    return sorted(found, key=lambda info: -info.region.width * info.region.height)
+
+
+def _choose(windows: list[WindowInfo], pids: Collection[int] | None, title: str | None) -> WindowInfo | None:
+    """The first that belongs to one of ``pids`` and whose title matches; ``None`` means any."""
+    pattern = _compiled(title) if title is not None else None
+    for window in windows:
+        if (pids is None or window.pid in pids) and (pattern is None or pattern.search(window.title)):
+            return window
+    return None
+
+
+def _compiled(title: str) -> re.Pattern[str]:
+    """The pattern of a title. Raises ``WindowError`` where it is no regular expression."""
+    try:
+        return re.compile(title)
+    except re.error as error:
+        raise WindowError(f"the window title {title!r} is not a regular expression: {error}") from error

@@ -60,14 +60,13 @@ def _knock(name: str | None) -> None:
     from Xlib.support.connect import get_display
 
     _, protocol, host, number, _ = get_display(name or None)
-    if host not in ("", "unix") or protocol not in (None, "", "unix") or sys.platform != "linux":
-        return
-    path = f"/tmp/.X11-unix/X{number}"
-    for address in (path, f"\0{path}"):
-        with socket.socket(socket.AF_UNIX) as client:
-            if client.connect_ex(address) == 0:
-                return
-    raise ConnectionRefusedError(f"nothing listens at {path}")
+    if sys.platform == "linux" and host in ("", "unix") and protocol in (None, "", "unix"):
+        path = f"/tmp/.X11-unix/X{number}"
+        for address in (path, f"\0{path}"):
+            with socket.socket(socket.AF_UNIX) as client:
+                if client.connect_ex(address) == 0:
+                    return
+        raise ConnectionRefusedError(f"nothing listens at {path}")
 
 
 class Wire:

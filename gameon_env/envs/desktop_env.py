@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,12 +16,14 @@ from gymnasium import spaces
 from gameon_env.clock import Pacer, now_ns
 from gameon_env.controls import ActionEncoder, Command, Controls
 from gameon_env.data_processing.resize import observe
-from gameon_env.desktop.listen import Listener, open_listener
+from gameon_env.desktop.display import display_alive, private_display_possible
+from gameon_env.desktop.inject import check_button
+from gameon_env.envs.guard import HANG_S, Guard
 from gameon_env.envs.live_game import LiveGame
 from gameon_env.envs.referee import Referee
 from gameon_env.errors import (
+    ActionError,
     DisplayError,
-    EmergencyStop,
     GameCrashError,
     GameOnError,
     InputError,
@@ -78,14 +80,9 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         attach: Mapping[str, Any] | None = None,
         emergency_stop: str | None = None,
     ) -> None:
-        if time != "real":
-            raise ProfileError(f"time must be 'real' here; it is {time!r}")
-        if render_mode not in (None, "rgb_array"):
-            raise ProfileError(f"render_mode must be 'rgb_array' or None; it is {render_mode!r}")
+        _check_options(time, fps, observation_size, render_mode, attach)
         self.profile = load_profile(game)
-        self.fps = float(fps or self.profile.fps)
-        if self.fps <= 0:
-            raise ProfileError(f"fps must be more than 0; it is {fps}")
+        self.fps = float(self.profile.fps if fps is None else fps)
         self.observation_size = (int(observation_size[0]), int(observation_size[1]))
         self.render_mode = render_mode
         self.metadata = {**self.metadata, "render_fps": max(round(self.fps), 1)}
@@ -99,14 +96,15 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         self.observation_space = spaces.Box(0, 255, (*self.observation_size, 3), np.uint8)
         self.passive = False
         """True while a person plays (see ``wrappers.HumanControl``): nothing is injected, not even releases."""
-        self._emergency_stop = emergency_stop or self.profile.emergency_stop
+        self._emergency_stop = check_button(emergency_stop or self.profile.emergency_stop)
         target = Attach.read(Table(_as_lists(attach), self.profile.path, "attach.")) if attach else None
         self._check_possible(target)
         self._game = LiveGame(self.profile, self._choose_display(display, target), target)
         self._referee = Referee(self.profile)
         self._encoder = ActionEncoder(self.controls)
         self._pacer = Pacer(int(1e9 / self.fps))
-        self._stop_listener: Listener | None = None
+        self._guard: Guard | None = None
+        self._guarded_generation = 0
         self._frame: Frame | None = None
         self._observation: Observation = np.zeros(self.observation_space.shape, np.uint8)
         self._steps = 0
@@ -116,6 +114,11 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
     def display_name(self) -> str:
         """The display that the game is on, as in ``:7``; empty before the first reset."""
         return self._game.display_name
+
+    @property
+    def display_generation(self) -> int:
+        """How many displays this environment has opened; a new one may have the name of the last."""
+        return self._game.display_generation
 
     @property
     def game_origin(self) -> tuple[int, int]:
@@ -147,20 +150,19 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         """Bring the game to the start of an episode, whatever state it is in, and return the first observation."""
         super().reset(seed=seed)
         game_seed = int(self.np_random.integers(2**31)) if seed is None else int(seed)
-        self._playing = False
-        self._game.release_all()
-        self._encoder.reset()
-        launched = not self._reset_by_keys(seed)
-        if launched:
-            self._game.start(game_seed)
-            self._open_stop_listener()
-            self._check_size()
-            self._wait_until_ready(after_launch=True)
+        self._stop_playing()
+        try:
+            launched = self._begin_episode(seed, game_seed)
+            view = self._view(self._game.grab())
+            self._see(view.frame)
+            self._referee.restart(view)
+        except BaseException:
+            self._stop_playing()
+            raise
         self._steps = 0
         self._playing = True
-        view = self._view(self._game.grab())
-        self._see(view.frame)
-        self._referee.restart(view)
+        if self._guard is not None:
+            self._guard.check()
         self._pacer.restart()
         info = self._info(view, late_ns=0, capture_ns=0, inject_t_ns=view.frame.t_ns)
         if launched and self.profile.launch is not None and self.profile.launch.takes_seed:
@@ -176,14 +178,24 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         """
         if not self._playing:
             raise gymnasium.error.ResetNeeded("the episode is over, or has not begun: call reset()")
+        try:
+            return self._step(action)
+        except ActionError:
+            raise  # nothing was done: the episode goes on
+        except BaseException:
+            self._stop_playing()
+            raise
+
+    def _step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         commands, applied = self._encode(action)
         presses = np.zeros(len(self.controls), np.uint8)
-        end_reason = ""
+        end_reason, focused = "", False
         start_ns = inject_t_ns = now_ns()
         late_ns = 0
         view: GameView | None = None
         try:
-            self._check_emergency_stop()
+            if self._guard is not None and self._guard.check():
+                commands, applied = self._press_again(action)
             focused = self._game.focused
             if not focused and not self.passive:
                 commands, applied = self._let_go()
@@ -195,19 +207,18 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
             start_ns = now_ns()
             frame = self._game.grab()
             self._see(frame)
+            focused = focused and self._game.focused
             view = self._view(frame)
         except WindowError as error:
-            focused = False
             end_reason = self._why_window_is_gone(error)
+        except ObservationError as error:
+            end_reason = f"window_too_small: {error}"
         except (DisplayError, InputError) as error:
-            focused = False
-            end_reason = f"display_lost: {error}"
-        except BaseException:
-            self._stop_playing()
-            raise
+            end_reason = f"{'input' if display_alive(self.display_name) else 'display'}_lost: {error}"
         capture_ns = now_ns() - start_ns
         if view is None:  # the last good picture stays what is seen
             assert self._frame is not None
+            self._observation = self._observation.copy()
             view = self._view(Frame(self._frame.pixels, now_ns()))
         reward, over = self._referee.judge(view)
         if view.exit_code is not None and not end_reason:
@@ -236,9 +247,7 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
     def close(self) -> None:
         """End the game, its display, and all that belongs to it. May be called twice."""
         self._playing = False
-        if self._stop_listener is not None:
-            self._stop_listener.close()
-            self._stop_listener = None
+        self._close_guard()
         if self._frame is not None:
             self._frame = Frame(self._frame.pixels.copy(), self._frame.t_ns)  # the capture's memory goes now
         self._game.close()
@@ -262,11 +271,24 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
             return display
         if self.profile.launch is None or target is not None:
             return "current"
-        return "private" if shutil.which("Xvfb") else "current"
+        return "private" if private_display_possible() else "current"
+
+    def _begin_episode(self, seed: int | None, game_seed: int) -> bool:
+        """Launch the game, or start anew in the one that runs. Returns whether it was launched (or found) now."""
+        self._referee.begin_reset()
+        self._game.open_display()
+        self._open_guard()
+        if self._reset_by_keys(seed):
+            return False
+        self._game.start(game_seed)
+        self._open_guard()
+        self._check_size()
+        self._do_steps(self.profile.reset.start_steps)
+        self._wait_until_ready(launched=True)
+        return True
 
     def _check_size(self) -> None:
-        height, width = self._game.size
-        self.controls.window_size = (height, width)
+        height, width = self._game.grab().size
         if self.observation_size[0] > height or self.observation_size[1] > width:
             self._game.close()
             raise ObservationError(
@@ -280,20 +302,20 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         if reset.mode == "relaunch" or wants_seed or not self._game.running:
             return False
         try:
+            self._game.refresh()
             self._do_steps(reset.steps)
-            self._wait_until_ready(after_launch=False)
+            self._wait_until_ready(launched=False)
         except (GameCrashError, WindowError, DisplayError, InputError):
             if launch is None:
                 raise
             return False  # a game that does not come back by keys is launched anew
         return True
 
-    def _wait_until_ready(self, *, after_launch: bool) -> None:
+    def _wait_until_ready(self, *, launched: bool) -> None:
         reset = self.profile.reset
-        if after_launch:
-            self._do_steps(reset.start_steps)
         end_ns = now_ns() + int(reset.timeout_s * 1e9)
         while not self._ready():
+            self._check_guard()
             code = self._game.exit_code()
             if code is not None:
                 raise GameCrashError(
@@ -301,35 +323,52 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
                     f"{self._game.output_tail(20)}"
                 )
             if now_ns() > end_ns:
-                wanted = f"the reader {reset.ready!r} to be 1" if reset.ready else "a picture that is not one colour"
+                over = self._referee.over_now()
+                found = f"it is over: {over}" if over else f"waited for {reset.ready or 'more than one colour'}"
                 raise GameCrashError(
-                    f"{self.profile.title} was not ready to play after {reset.timeout_s:g} s (waited for {wanted}): "
+                    f"{self.profile.title} was not ready to play after {reset.timeout_s:g} s ({found}): "
                     f"correct [reset] in {self.profile.path}"
                 )
+            if launched:
+                self._game.adopt_largest_window()
             time.sleep(0.02)
 
     def _ready(self) -> bool:
-        frame = self._game.grab()
-        if self.profile.reset.ready is not None:
-            return self._referee.says(self.profile.reset.ready, self._view(frame))
-        if self.profile.reset.mode == "none":
+        """Whether the game can be played: what the profile names, or any picture of more than one colour."""
+        reset, frame = self.profile.reset, self._game.grab()
+        view = self._view(frame)
+        if reset.mode == "none" and reset.ready is None:
             return True  # whatever is on the screen is what is to be played
         sample = frame.pixels[::8, ::8, :3]
-        return bool((sample != sample[0, 0]).any())
+        shown = bool((sample != sample[0, 0]).any()) if reset.ready is None else self._referee.says(reset.ready, view)
+        if reset.ready is None:
+            self._referee.look(view)
+        return shown and (reset.mode == "none" or not self._referee.over_now())
 
     def _do_steps(self, steps: tuple[ResetStep, ...]) -> None:
         for step in steps:
-            if step.kind == "wait":
-                time.sleep(step.seconds)
-            elif step.kind == "tap":
-                if self._game.focused:
-                    self._game.inject([Command("press", step.what)])
-                    time.sleep(step.seconds)
-                    self._game.inject([Command("release", step.what)])
-            else:
-                end_ns = now_ns() + int(step.seconds * 1e9)
-                while now_ns() < end_ns and not self._referee.says(step.what, self._view(self._game.grab())):
-                    time.sleep(0.02)
+            if step.kind == "tap":
+                self._tap(step.what, step.seconds)
+                continue
+            end_ns = now_ns() + int(step.seconds * 1e9)
+            while now_ns() < end_ns:
+                self._check_guard()
+                if step.kind == "until" and self._referee.says(step.what, self._view(self._game.grab())):
+                    break
+                time.sleep(min(0.02, max((end_ns - now_ns()) * 1e-9, 0.0)))
+
+    def _tap(self, control: str, seconds: float) -> None:
+        self._check_guard()
+        if not self._game.focused:
+            raise WindowError(f"{control} cannot be pressed: the game's window does not have the focus; click on it")
+        end_ns = now_ns() + int(seconds * 1e9)
+        try:
+            self._game.inject([Command("press", control)])
+            while now_ns() < end_ns:
+                time.sleep(min(0.02, max((end_ns - now_ns()) * 1e-9, 0.0)))
+                self._check_guard()
+        finally:
+            self._game.release_all()
 
     def _encode(self, action: Action) -> tuple[list[Command], Action]:
         if self.passive:
@@ -342,17 +381,29 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         self._encoder.reset()
         return [], self.controls.zeros()
 
-    def _open_stop_listener(self) -> None:
-        if self._game.shared and self._stop_listener is None:
-            self._stop_listener = open_listener(self._game.display_name)
-            self._stop_listener.start()
+    def _press_again(self, action: Action) -> tuple[list[Command], Action]:
+        self._encoder.reset()
+        return self._encoder.encode(action)
 
-    def _check_emergency_stop(self) -> None:
-        if self._stop_listener is None:
-            return
-        for event in self._stop_listener.drain():
-            if event.control == self._emergency_stop and event.value >= 0.5 and not event.injected:
-                raise EmergencyStop(f"stopped by {self._emergency_stop}: everything was let go; call reset() to go on")
+    def _open_guard(self) -> None:
+        if self.passive:
+            self._close_guard()
+        elif self._guard is None or self._guarded_generation != self._game.display_generation:
+            self._close_guard()
+            stop_key = self._emergency_stop if self._game.shared else None
+            self._guarded_generation = self._game.display_generation
+            self._guard = Guard(self.display_name, stop_key, self._game.release_all, max(HANG_S, 20 / self.fps))
+        if self._guard is not None:
+            self._guard.begin()
+
+    def _check_guard(self) -> None:
+        if self._guard is not None:
+            self._guard.check()
+
+    def _close_guard(self) -> None:
+        if self._guard is not None:
+            self._guard.close()
+            self._guard = None
 
     def _stop_playing(self) -> None:
         self._playing = False
@@ -366,6 +417,7 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
     def _see(self, frame: Frame) -> None:
         self._observation = observe(frame.pixels, self.observation_size)
         self._frame = frame
+        self.controls.window_size = frame.size
 
     def _why_window_is_gone(self, error: GameOnError) -> str:
         code = self._game.exit_code(window_gone=True)
@@ -390,6 +442,20 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         if self.profile.score is not None:
             info["raw_score"] = self._referee.score
         return info
+
+
+def _check_options(time: object, fps: object, observation_size: object, render_mode: object, attach: object) -> None:
+    if time != "real":
+        raise ProfileError(f"time must be 'real' here; it is {time!r}")
+    if render_mode not in (None, "rgb_array"):
+        raise ProfileError(f"render_mode must be 'rgb_array' or None; it is {render_mode!r}")
+    if fps is not None and not (isinstance(fps, int | float) and math.isfinite(fps) and fps > 0):
+        raise ProfileError(f"fps must be a number of steps per second, more than 0; it is {fps!r}")
+    sides = observation_size if isinstance(observation_size, tuple | list) else ()
+    if len(sides) != 2 or not all(isinstance(side, int | np.integer) and side > 0 for side in sides):
+        raise ObservationError(f"observation_size must be (height, width) in pixels; it is {observation_size!r}")
+    if attach is not None and not isinstance(attach, Mapping):
+        raise ProfileError(f'attach must be like {{"window": "a title"}} or {{"monitor": 0}}; it is {attach!r}')
 
 
 def _as_lists(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,24 +26,35 @@ class Referee:
         """The raw score, as last read; NaN before it was."""
         return self.values[self._profile.score] if self._profile.score else math.nan
 
+    def begin_reset(self) -> None:
+        """What the readers remember of the last episode says nothing of the next."""
+        self.values = dict.fromkeys(self._readers, math.nan)
+        for reader in self._readers.values():
+            reader.reset()
+
     def restart(self, view: GameView) -> None:
         """An episode begins with this view."""
-        self.values = dict.fromkeys(self._readers, math.nan)
+        self.begin_reset()
         self._held_steps = dict.fromkeys(self._profile.terminations, 0)
-        for name, reader in self._readers.items():
-            reader.reset()
-            self._read(name, view)
+        self._read_all(view)
 
     def says(self, name: str, view: GameView) -> bool:
-        """Whether the reader is at least 1 in this view."""
-        value = self._readers[name].read(view)
-        return value is not None and value >= 1
+        """Whether the reader is at least 1 in this view. All readers see the view: none misses a line of the log."""
+        self._read_all(view)
+        return self.values[name] >= 1
+
+    def look(self, view: GameView) -> None:
+        """Let all readers see a view that nothing is asked about."""
+        self._read_all(view)
+
+    def over_now(self) -> str:
+        """The reader that says, by what was read last, that the game is over; "" where none does."""
+        return next((rule.reader for rule in self._profile.terminations if self._holds(rule)), "")
 
     def judge(self, view: GameView) -> tuple[float, str]:
         """The reward of the step that led to this view, and the reader that says the game is over (or "")."""
         before = dict(self.values)
-        for name in self._readers:
-            self._read(name, view)
+        self._read_all(view)
         reward = sum(self._worth(term, before[term.reader]) for term in self._profile.rewards)
         over = ""
         for rule in self._profile.terminations:
@@ -52,10 +63,11 @@ class Referee:
                 over = rule.reader
         return float(reward), over
 
-    def _read(self, name: str, view: GameView) -> None:
-        value = self._readers[name].read(view)
-        if value is not None:
-            self.values[name] = value
+    def _read_all(self, view: GameView) -> None:
+        for name, reader in self._readers.items():
+            value = reader.read(view)
+            if value is not None:
+                self.values[name] = value
 
     def _worth(self, term: RewardTerm, before: float) -> float:
         now = self.values[term.reader]

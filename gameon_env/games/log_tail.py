@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+MAX_READ = 1 << 20
+"""Bytes read in one call: a game that floods its log must not hold up the step."""
+
+MAX_UNFINISHED = 1 << 16
+"""Bytes kept of a line that has not ended yet, its last ones."""
+
 
 class LogTail:
     """Follows a file, which need not exist yet, and may be started anew.
@@ -15,18 +21,40 @@ class LogTail:
 
     def __init__(self, path: Path, *, from_end: bool = False) -> None:
         self.path = path
-        self._offset = path.stat().st_size if from_end and path.exists() else 0
+        self._offset = self._size() if from_end else 0
+        self._unfinished = b""
+        self._after_return = False
 
     def new_lines(self) -> list[str]:
-        """The whole lines that were added since the last call."""
-        size = self.path.stat().st_size if self.path.exists() else 0
+        """The whole lines that were added since the last call; where that is much, the next call goes on.
+
+        A line ends with a newline, or with the carriage return that progress displays print.
+
+        Raises:
+            OSError: the file is there and cannot be read.
+        """
+        size = self._size()
         if size < self._offset:
-            self._offset = 0
+            self._offset, self._unfinished, self._after_return = 0, b"", False
         if size == self._offset:
             return []
         with self.path.open("rb") as file:
             file.seek(self._offset)
-            chunk = file.read(size - self._offset)
-        whole = chunk[: chunk.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return whole.decode("utf-8", "replace").splitlines()
+            chunk = file.read(MAX_READ)
+        self._offset += len(chunk)
+        if self._after_return and chunk.startswith(b"\n"):  # the two halves of one line end
+            chunk = chunk[1:]
+        if not chunk:
+            self._after_return = False
+            return []
+        self._after_return = chunk.endswith(b"\r")
+        lines = (self._unfinished + chunk).splitlines(keepends=True)
+        ended = lines[-1].endswith((b"\n", b"\r"))
+        self._unfinished = b"" if ended else lines.pop()[-MAX_UNFINISHED:]
+        return [line.rstrip(b"\r\n").decode("utf-8", "replace") for line in lines]
+
+    def _size(self) -> int:
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0

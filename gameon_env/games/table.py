@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,8 +75,10 @@ class Table:
         return value
 
     def number(self, key: str, default: float = _REQUIRED, *, low: float = float("-inf"), above: bool = False) -> float:
-        """A number of at least ``low`` (greater than it, where ``above``)."""
+        """A finite number of at least ``low`` (greater than it, where ``above``)."""
         value = self.take(key, float, default)
+        if not math.isfinite(value):
+            raise self.error(key, f"must be a finite number; it is {value}")
         if value < low or (above and value == low):
             raise self.error(key, f"must be {'more than' if above else 'at least'} {low:g}; it is {value:g}")
         return value
@@ -85,6 +89,21 @@ class Table:
         if value not in allowed:
             raise self.error(key, f"must be one of {', '.join(allowed)}; it is {value!r}.{suggest(value, allowed)}")
         return value
+
+    @overload
+    def regex(self, key: str) -> str: ...
+
+    @overload
+    def regex(self, key: str, default: D) -> str | D: ...
+
+    def regex(self, key: str, default: Any = _REQUIRED) -> Any:
+        """A text that is a regular expression."""
+        pattern = self.take(key, str, default)
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise self.error(key, f"must be a regular expression: {error}; it is {pattern!r}") from error
+        return pattern
 
     def texts(self, key: str, default: Sequence[str] = _REQUIRED) -> tuple[str, ...]:
         """A list of texts."""

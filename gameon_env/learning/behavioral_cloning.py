@@ -52,6 +52,8 @@ class CloningConfig:
         validation_fraction: share of the episodes kept for validation, at least one (of a single one: its end).
         memory_fraction: frames are kept in RAM up to this share of what is free, else read from the files.
         seed: of the split, the weights, the order and the augmentation.
+        threads: of the processor, all without it. Beside other busy programs one thread is often the fastest: the
+            threads of one operation wait for the last of them.
         device: PyTorch's name of one; None takes the accelerator where there is one.
     """
 
@@ -71,6 +73,7 @@ class CloningConfig:
     validation_fraction: float = 0.12
     memory_fraction: float = 0.6
     seed: int = 0
+    threads: int | None = None
     device: str | None = None
 
 
@@ -101,13 +104,20 @@ class CloningResult:
 
 
 def clone(
-    episodes: Sequence[Episode], output: str | Path, config: CloningConfig | None = None, *, progress: bool = True
+    episodes: Sequence[Episode],
+    output: str | Path,
+    config: CloningConfig | None = None,
+    *,
+    keep: Sequence[npt.NDArray[np.bool_]] | None = None,
+    progress: bool = True,
 ) -> CloningResult:
     """Train a policy on recorded episodes and save the best one, by validation loss, to ``output``.
 
     Args:
         episodes: as :func:`gameon_env.data_processing.trajectory.load_episodes` gives them: all with the same
             controls and frame size.
+        keep: per episode ``(T + 1,) bool``, the steps to learn from; all without it. Deliberate mistakes of a teacher
+            show how one recovers, but are no answers themselves.
         output: the policy's file; the learning curve goes beside it as ``<name>.curve.jsonl``.
         progress: show a bar with the loss, and the F1 of each button after each epoch.
 
@@ -122,7 +132,7 @@ def clone(
     _prepare_output(curve_path)
 
     # Data: every step that has an action, by episode into training and validation.
-    steps = Steps(episodes, config)
+    steps = Steps(episodes, config, keep)
     rng = np.random.default_rng(config.seed)
     training, validation = steps.split(config.validation_fraction, rng)
     head = steps.head(training)
@@ -131,7 +141,7 @@ def clone(
 
     # Network and optimizer.
     torch.manual_seed(config.seed)
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    torch.set_num_threads(config.threads or os.cpu_count() or 1)
     device = torch.device(config.device) if config.device else best_device()
     network = CloneNetwork(steps.observation_size, config.stack, head.outputs).to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -239,7 +249,12 @@ class Steps:
         episode_of: ``(N,)``, which episode a step belongs to.
     """
 
-    def __init__(self, episodes: Sequence[Episode], config: CloningConfig) -> None:
+    def __init__(
+        self,
+        episodes: Sequence[Episode],
+        config: CloningConfig,
+        keep: Sequence[npt.NDArray[np.bool_]] | None = None,
+    ) -> None:
         if not episodes:
             raise TrajectoryError("there are no episodes to learn from: record some first")
         self.episodes = episodes
@@ -254,7 +269,9 @@ class Steps:
         self.observation_size: tuple[int, int] = _common(sizes, "frame size", episodes)
 
         later = round(config.latency_ms * (self.fps or 0) / 1000)
-        frames = [np.flatnonzero(e.is_valid[: max(e.num_steps - later, 0)]) for e in episodes]
+        frames = [_answered(e, later) for e in episodes]
+        if keep is not None:
+            frames = [f[wanted[f + later]] for f, wanted in zip(frames, keep, strict=True)]
         self.inputs = np.concatenate([e.inputs[f + later] for e, f in zip(episodes, frames, strict=True)])
         self.inputs = self.inputs.astype(np.float32, copy=False)
         self.episode_of = np.concatenate([np.full(len(f), number) for number, f in enumerate(frames)])
@@ -382,6 +399,16 @@ def axis_errors(head: ActionHead, logits: npt.NDArray[np.float32], inputs: npt.N
     values = head.axis_values(head.probabilities(logits)[1])
     errors = np.abs(values - inputs[:, list(head.axes)].clip(-1, 1)).mean(axis=0)
     return {name: float(error) for name, error in zip(head.axis_names, errors, strict=True)}
+
+
+def _answered(episode: Episode, later: int) -> npt.NDArray[np.int64]:
+    """The steps whose frame is answered by the action ``later`` steps on; none before the player's first one.
+
+    A person needs a moment to begin. A clone that learned to wait at the start would wait there for ever.
+    """
+    steps = np.flatnonzero(episode.is_valid[: max(episode.num_steps - later, 0)])
+    active = np.flatnonzero(episode.inputs.any(axis=1))
+    return steps[steps + later >= active[0]] if len(active) else steps[:0]
 
 
 def _common(values: Sequence[Any], what: str, episodes: Sequence[Episode]) -> Any:

@@ -48,6 +48,9 @@ def test_games_lists_and_describes() -> None:
         (("evaluate", "none.safetensors"), "gameon train bc"),
         (("train", "bc", "none"), "does not exist"),
         (("recover", "none"), "does not exist"),
+        (("recover", "."), "nothing to recover"),
+        (("recover", "[bold]none"), "[bold]none"),
+        (("evaluate", "none.safetensors", "--device", "banana"), "has here: cpu"),
         (("teach", "none.png", "--text", "1", "--region", "0,0,9,9", "--font", "f.png"), "cannot be read"),
     ],
 )

@@ -68,3 +68,21 @@ def test_cells_that_do_not_fit_the_characters_are_refused(tmp_path: Path) -> Non
     FONT.save(tmp_path / "font.png")
     with pytest.raises(ProfileError, match="multiple"):
         DigitFont.load(tmp_path / "font.png", "0123456")
+    with pytest.raises(ProfileError, match="must differ"):
+        DigitFont.load(tmp_path / "font.png", "0123456788")
+
+
+def test_an_empty_text_teaches_nothing() -> None:
+    for text in ("", "  "):
+        with pytest.raises(ObservationError, match="empty text"):
+            teach(write(""), text)
+
+
+@pytest.mark.parametrize("name", ["font.txt", "font", "none/font.png", "folder.png"])
+def test_a_font_that_cannot_be_written_there_is_refused(
+    tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(ProfileError, match=f"{name}: (a font is kept as a PNG|cannot be written)"):
+        FONT.save(tmp_path / name)
+    assert capfd.readouterr() == ("", "")

@@ -93,6 +93,25 @@ def test_a_game_that_is_not_installed_says_how_to_get_it(tmp_path: Path) -> None
         ("fps = 20", "fps = = 20", "not valid TOML"),
         ('score = "score"', 'score = "points"', "score must name a"),
         ("region = [0, 0, 10, 10]", "region = [0, 0, 10, 0]", "region must be"),
+        (
+            "region = [0, 0, 10, 10]",
+            "region = [635, 0, 10, 10]",
+            r"readers.score.region must lie within.*x = 645.*\[480, 640\]",
+        ),
+        ("region = [0, 0, 10, 10]", "region = [0, 600, 10, 10]", r"readers.score.region must lie within.*y = 610"),
+        ('"--seed={seed}"', '"{python.x}"', "launch.command may use"),
+        ('"--seed={seed}"', '"{python[x]}"', "launch.command may use"),
+        ('"--seed={seed}"', '"{}"', "launch.command may use"),
+        ('install = "', 'window = "("\ninstall = "', "launch.window must be a regular expression"),
+        ("fps = 20", "fps = nan", "fps must be a finite number"),
+        ("fps = 20", "fps = inf", "fps must be a finite number"),
+        ("below = 0", "below = nan", r"termination\[0\].below must be a finite number"),
+        ("color = [255, 0, 0]", "colors = []", "readers.score.colors must hold at least one"),
+        (
+            'kind = "bar"\nregion = [0, 0, 10, 10]\ncolor = [255, 0, 0]',
+            'kind = "digits"\nregion = [0, 0, 10, 10]\nfont = "none.png"',
+            "readers.score.font is wrong: .*none.png.*gameon teach",
+        ),
     ],
 )
 def test_each_mistake_is_named_with_file_and_key(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -100,6 +119,12 @@ def test_each_mistake_is_named_with_file_and_key(tmp_path: Path, old: str, new: 
     path = write(tmp_path, GOOD.replace(old, new, 1))
     with pytest.raises(ProfileError, match=f"(?s)mine.toml.*{said}"):
         load_profile(path)
+
+
+def test_regions_of_a_game_that_is_found_may_lie_anywhere(tmp_path: Path) -> None:
+    start, end = GOOD.index("[launch]"), GOOD.index("[controls]")
+    text = (GOOD[:start] + "[attach]\nmonitor = 0\n" + GOOD[end:]).replace("region = [0, 0,", "region = [3000, 2000,")
+    assert len(load_profile(write(tmp_path, text)).make_readers()) == 1
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:

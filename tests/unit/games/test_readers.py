@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from gameon_env.data_processing.digits import DigitFont
 from gameon_env.errors import ProfileError
 from gameon_env.events import Frame
 from gameon_env.games.readers import GameView, Reader, make_reader
@@ -98,6 +101,23 @@ def test_log_file_counts_from_the_episode_on(tmp_path: Path) -> None:
     assert log.read(view(blank(), home=tmp_path)) == 1
 
 
+@pytest.mark.parametrize(
+    ("pattern", "line"), [(r"score: (\S+)", "score: 1,234"), (r"score: (\S+)", "score: nan"), (r"over( \d+)?", "over")]
+)
+def test_a_group_of_a_log_line_that_is_no_number_is_said(tmp_path: Path, pattern: str, line: str) -> None:
+    log = reader(tmp_path, kind="log", pattern=pattern)
+    with pytest.raises(ProfileError, match=r"p\.toml: readers\.x\.pattern must have a number .*" + re.escape(line)):
+        log.read(view(blank(), new_output=[line]))
+
+
+def test_a_log_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    log = reader(tmp_path, kind="log", pattern="done", file="game.log")
+    assert log.read(view(blank(), home=tmp_path)) == 0
+    (tmp_path / "game.log").mkdir()
+    with pytest.raises(ProfileError, match=r"readers\.x\.file must be a file"):
+        log.read(view(blank(), home=tmp_path))
+
+
 def test_a_users_own_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_reader.py").write_text("def two(view):\n    return 2.0 + view.frame.size[0]\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -106,9 +126,54 @@ def test_a_users_own_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         reader(tmp_path, kind="python", function="my_reader:none")
 
 
-def test_regions_beyond_the_picture_read_nothing(tmp_path: Path) -> None:
+def test_what_a_users_function_does_wrong_is_said_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "their_reader.py").write_text(
+        "import numpy\nseven = 7\nvalue = None\n"
+        "def give(view):\n    if isinstance(value, Exception):\n        raise value\n    return value\n"
+    )
+    (tmp_path / "broken_reader.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    own = reader(tmp_path, kind="python", function="their_reader:give")
+    module = importlib.import_module("their_reader")
+    for value, number in ((True, 1), (np.bool_(True), 1), (np.float32(0.5), 0.5), (np.int64(3), 3), (4, 4)):
+        module.value = value  # type: ignore[attr-defined]
+        assert own.read(view(blank())) == number
+    for value in (None, float("nan"), float("-inf"), np.float64("inf"), 10**400):
+        module.value = value  # type: ignore[attr-defined]
+        assert own.read(view(blank())) is None
+    module.value = KeyError("boom")  # type: ignore[attr-defined]
+    with pytest.raises(ProfileError, match=r"readers\.x\.function.*'their_reader:give' raised KeyError: 'boom'"):
+        own.read(view(blank()))
+    for value in ("7", [7], 1j):
+        module.value = value  # type: ignore[attr-defined]
+        with pytest.raises(ProfileError, match=r"function must return a number or None; 'their_reader:give'"):
+            own.read(view(blank()))
+    with pytest.raises(ProfileError, match="must name a function"):
+        reader(tmp_path, kind="python", function="their_reader:seven")
+    with pytest.raises(ProfileError, match="division by zero"):
+        reader(tmp_path, kind="python", function="broken_reader:give")
+
+
+@pytest.mark.parametrize("region", [[500, 500, 5, 5], [195, 0, 10, 10], [0, 95, 10, 10]])
+def test_regions_beyond_the_picture_read_nothing(tmp_path: Path, region: list[int]) -> None:
+    DigitFont({"1": np.full((4, 4, 4), 255, np.uint8)}).save(tmp_path / "font.png")
+    cv2.imwrite(str(tmp_path / "sign.png"), np.zeros((3, 3, 3), np.uint8))
+    digits = {"kind": "digits", "font": "font.png", "characters": "1"}
     for keys in (
-        {"kind": "bar", "region": [500, 500, 5, 5], "color": [1, 2, 3]},
-        {"kind": "color", "region": [500, 500, 5, 5], "color": [1, 2, 3]},
+        {"kind": "bar", "color": [1, 2, 3]},
+        {"kind": "color", "color": [1, 2, 3]},
+        {"kind": "unchanged", "seconds": 0.1},
+        {"kind": "template", "image": "sign.png"},
+        digits,
+        {**digits, "ink": [255, 255, 255]},
     ):
-        assert reader(tmp_path, **keys).read(view(blank())) is None
+        read = reader(tmp_path, region=region, **keys)
+        assert [read.read(view(blank(), t_ns)) for t_ns in (0, 10**9)] == [None, None]
+
+
+def test_a_template_larger_than_its_region_is_refused(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "sign.png"), np.zeros((12, 20, 3), np.uint8))
+    with pytest.raises(ProfileError, match=r"readers\.x\.image must fit into the region \[0, 0, 19, 12\]"):
+        reader(tmp_path, kind="template", image="sign.png", region=[0, 0, 19, 12])

@@ -14,7 +14,7 @@ from gameon_env.learning.behavioral_cloning import CloningConfig, CloningResult,
 from gameon_env.learning.policy import Policy, read_policy
 from tests.unit.learning.dot_task import CONTROLS, answer, draw, write_episodes
 
-QUICK = CloningConfig(epochs=8, batch_size=32, stack=2, shift_px=0, learning_rate=3e-3)
+QUICK = CloningConfig(epochs=8, batch_size=32, stack=2, shift_px=0, learning_rate=3e-3, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +96,21 @@ def test_a_latency_pairs_a_frame_with_a_later_action(tmp_path: Path) -> None:
     steps = Steps(episodes, CloningConfig(latency_ms=133.4))
     np.testing.assert_array_equal(steps.inputs[:8], episodes[0].inputs[2:10])
     assert len(steps.inputs) == 16
+
+
+def test_steps_that_are_not_to_be_learned_from_are_left_out(tmp_path: Path) -> None:
+    episodes = write_episodes(tmp_path, 2, 10)
+    keep = [np.arange(11) % 2 == 0, np.ones(11, bool)]
+    steps = Steps(episodes, CloningConfig(), keep)
+    np.testing.assert_array_equal(steps.inputs, np.concatenate((episodes[0].inputs[:10:2], episodes[1].inputs[:10])))
+
+
+def test_the_wait_before_the_first_action_is_left_out(tmp_path: Path) -> None:
+    episode = write_episodes(tmp_path, 1, 10)[0]
+    waited = np.array(episode.inputs)
+    waited[:4] = 0
+    episode._read["inputs"] = waited
+    np.testing.assert_array_equal(Steps([episode], CloningConfig()).inputs, waited[4:10])
 
 
 def test_a_long_hold_is_known_from_the_recording(tmp_path: Path) -> None:

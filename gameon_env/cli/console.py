@@ -1,0 +1,10 @@
+"""The terminal, for texts that are not ours: file names, profiles, errors."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+
+def open_console(*, soft_wrap: bool = False) -> Console:
+    """A console that prints what it is given: no markup (``[left, top]`` stays), no emoji codes, no highlighting."""
+    return Console(markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap)

@@ -1,0 +1,208 @@
+"""The game's picture: which window, monitor or region it is, where that is now, and the frames of it."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from gameon_env.clock import now_ns
+from gameon_env.desktop.capture import Capture, open_capture
+from gameon_env.desktop.display import monitors, screen
+from gameon_env.desktop.process import GameProcess
+from gameon_env.desktop.region import Region
+from gameon_env.desktop.windows import Window, list_windows, open_window, wait_for_window
+from gameon_env.errors import GameCrashError, ProfileError, WindowError
+from gameon_env.events import Frame
+from gameon_env.games.profile import Attach
+
+ATTACH_TIMEOUT_S = 2.0
+"""How long to look for a window that should be there already."""
+
+REOPEN_TIMEOUT_S = 1.0
+"""How long a game whose window went away may take to open another one."""
+
+
+class GamePicture:
+    """Frames of one game on one display.
+
+    Args:
+        display: the display's name.
+        process: the game that was launched: its largest window is followed wherever it goes; or
+        attach: where to find a game that runs already. With a monitor or a region, the window that has the focus
+            when this is made is the one that is played.
+        title: of the launched game's window, a regular expression.
+        timeout_s: how long the launched game's window may take to show.
+
+    Raises:
+        WindowError: no such window.
+        GameCrashError: the process ended before it showed one.
+        ProfileError: no such monitor.
+    """
+
+    def __init__(
+        self,
+        display: str,
+        process: GameProcess | None = None,
+        attach: Attach | None = None,
+        title: str | None = None,
+        timeout_s: float = ATTACH_TIMEOUT_S,
+    ) -> None:
+        self._display = display
+        self._process = process
+        self._attach = attach
+        self._title = attach.window if attach else title
+        self._screen = screen(display)
+        self._window: Window | None = None
+        self._capture: Capture | None = None
+        self._whole = Region(0, 0, 0, 0)
+        try:
+            if attach is None or attach.window is not None:
+                self._open_window(timeout_s)
+            else:
+                self._window = self._focused_window()
+                self._look_at(self._fixed_region(attach))
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """``(height, width)`` of the picture."""
+        return self._whole.size
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """``(left, top)`` of the picture on the display; negative where the window lies partly outside it."""
+        return self._whole.left, self._whole.top
+
+    @property
+    def alive(self) -> bool:
+        """Whether the window is there; True for a monitor or a region without one."""
+        return self._capture is not None and (self._window is None or self._window.alive)
+
+    @property
+    def focused(self) -> bool:
+        """Whether the keyboard goes to the game's window."""
+        return self._window is not None and self._window.focused
+
+    def focus(self) -> None:
+        """Give the game's window the keyboard, where it has one."""
+        if self._window is not None:
+            self._window.focus()
+
+    def grab(self) -> Frame:
+        """The picture of now, at the window's own size; what lies outside the screen is black.
+
+        Raises:
+            CaptureError: the display is gone.
+            WindowError: the window is gone, and no other took its place.
+        """
+        if self._capture is None:
+            raise WindowError("the game is not running; call reset()")
+        frame = self._capture.grab()
+        if self._window is None or self._is_fixed:
+            return frame
+        try:
+            moved = self._window.region()
+        except WindowError:
+            self._follow()
+            return self.grab()
+        if moved != self._whole:
+            self._look_at(moved)
+            frame = self._capture.grab()
+        return frame if self._capture.region == self._whole else self._padded(frame)
+
+    def adopt_largest(self) -> None:
+        """Change to the largest window of the launched game, where that is another one by now."""
+        if self._process is None or self._window is None:
+            return
+        self._open_window(REOPEN_TIMEOUT_S)
+
+    def close(self) -> None:
+        """Let go of the window and the display. May be called twice."""
+        if self._capture is not None:
+            self._capture.close()
+            self._capture = None
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
+    @property
+    def _is_fixed(self) -> bool:
+        return self._attach is not None and self._attach.window is None
+
+    def _follow(self) -> None:
+        """Games open their window anew when they change its size or mode."""
+        if self._process is None or self._process.poll() is not None:
+            raise WindowError("the game's window was closed")
+        self.close()
+        try:
+            self._open_window(REOPEN_TIMEOUT_S)
+        except (WindowError, GameCrashError) as error:
+            raise WindowError("the game's window was closed") from error
+
+    def _open_window(self, timeout_s: float) -> None:
+        """Find the window, give it the focus, and look at it.
+
+        A window that goes away at once (some games open one to try the display) is not the one.
+        """
+        end_ns = now_ns() + int(timeout_s * 1e9)
+        while True:
+            left_s = max((end_ns - now_ns()) * 1e-9, 0.0)
+            window = wait_for_window(self._display, process=self._process, title=self._title, timeout_s=left_s)
+            if self._window is not None and window.id == self._window.id and self._capture is not None:
+                window.close()
+                return
+            self.close()
+            self._window = window
+            try:
+                window.focus()
+                self._look_at(window.region())
+                if window.alive:
+                    return
+            except WindowError:
+                if now_ns() > end_ns:
+                    raise
+            time.sleep(0.02)
+
+    def _focused_window(self) -> Window | None:
+        for found in list_windows(self._display):
+            window = open_window(self._display, found.id)
+            if window.focused:
+                return window
+            window.close()
+        return None
+
+    def _fixed_region(self, attach: Attach) -> Region:
+        if attach.region is not None:
+            return Region(*attach.region)
+        screens = monitors(self._display)
+        number = attach.monitor or 0
+        if not 0 <= number < len(screens):
+            raise ProfileError(f"attach.monitor must be from 0 to {len(screens) - 1} here; it is {number}")
+        return screens[number]
+
+    def _look_at(self, region: Region) -> None:
+        seen = region if self._is_fixed else _common(region, self._screen)
+        capture = open_capture(self._display, seen)
+        if self._capture is not None:
+            self._capture.close()
+        self._capture, self._whole = capture, region
+
+    def _padded(self, frame: Frame) -> Frame:
+        assert self._capture is not None
+        seen = self._capture.region
+        top, left = seen.top - self._whole.top, seen.left - self._whole.left
+        pixels = np.zeros((*self._whole.size, 4), np.uint8)
+        pixels[top : top + seen.height, left : left + seen.width] = frame.pixels
+        return Frame(pixels, frame.t_ns)
+
+
+def _common(region: Region, screen: Region) -> Region:
+    left, top = max(region.left, screen.left), max(region.top, screen.top)
+    right = min(region.left + region.width, screen.left + screen.width)
+    bottom = min(region.top + region.height, screen.top + screen.height)
+    if right - left < 1 or bottom - top < 1:
+        raise WindowError("the game's window lies outside the screen: move it back onto it")
+    return Region(left, top, right - left, bottom - top)

@@ -1,0 +1,198 @@
+"""Reading a profile's TOML file, strictly: what is wrong is said with the file, the key and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gameon_env.controls import Controls
+from gameon_env.errors import ProfileError, UnknownNameError
+from gameon_env.games.profile_model import Attach, Launch, Profile, Reset, ResetStep, RewardTerm, Termination
+from gameon_env.games.table import Table
+from gameon_env.keys import BUTTONS, check_control
+
+
+def read_profile(file: Path) -> Profile:
+    """Read and check a profile.
+
+    Raises:
+        ProfileError: the file cannot be read or is wrong; the message names the file, the key and what is allowed.
+    """
+    table = Table.load(file)
+    launch, attach = _launch(table), _attach(table)
+    if (launch is None) == (attach is None):
+        raise table.error("launch", "or attach must be there, one of the two: a game is launched or found")
+    readers = {name: reader.rest() for name, reader in table.named_tables("readers").items()}
+    profile = Profile(
+        name=table.take("name", str, file.stem),
+        title=table.take("title", str, file.stem),
+        description=table.take("description", str, "").strip(),
+        path=file,
+        fps=table.number("fps", 30.0, low=0, above=True),
+        time_limit_s=table.number("time_limit_s", low=0, above=True) if "time_limit_s" in table else None,
+        launch=launch,
+        attach=attach,
+        controls=_controls(table, launch),
+        score=_reader_name(table, "score", readers) if "score" in table else None,
+        rewards=tuple(_reward(row, readers) for row in table.tables("reward")),
+        terminations=tuple(_termination(row, readers) for row in table.tables("termination")),
+        reset=_reset(table, readers, launched=launch is not None),
+        emergency_stop=_button(table, "emergency_stop", "key:f12"),
+        reader_tables=readers,
+    )
+    table.take("time_limit_s", float, None)
+    table.take("score", str, None)
+    table.done()
+    profile.make_readers()  # their keys are checked now, not at the first frame
+    if launch is not None:
+        _check_regions(table, launch.screen_size, readers)
+    return profile
+
+
+def _check_regions(table: Table, screen_size: tuple[int, int], readers: Mapping[str, Mapping[str, Any]]) -> None:
+    height, width = screen_size
+    for name, values in readers.items():
+        if "region" in values:
+            left, top, region_width, region_height = values["region"]
+            if left + region_width > width or top + region_height > height:
+                raise table.error(
+                    f"readers.{name}.region",
+                    f"must lie within the game's screen: {values['region']} reaches to x = {left + region_width}, "
+                    f"y = {top + region_height}, launch.screen_size is [{height}, {width}] (height, width)",
+                )
+
+
+def _launch(table: Table) -> Launch | None:
+    launch = table.table("launch")
+    if launch is None:
+        return None
+    command = launch.texts("command")
+    size = launch.integers("screen_size", "height, width")
+    assert size is not None
+    if not command or min(size) < 16:
+        raise launch.error("command", "must name a program, and screen_size must be at least 16x16")
+    env = launch.take("env", dict, {})
+    if not all(isinstance(value, str) for value in env.values()):
+        raise launch.error("env", f"must hold texts; it is {env!r}")
+    home = launch.choice("home", ("private", "user"), "private")
+    made = Launch(
+        command=command,
+        screen_size=(size[0], size[1]),
+        window=launch.regex("window", None),
+        home="private" if home == "private" else "user",
+        env=env,
+        install=launch.take("install", str, ""),
+        files=launch.texts("files", ()),
+        timeout_s=launch.number("timeout_s", 30.0, low=0, above=True),
+        gl=launch.take("gl", bool, True),
+        cursor=launch.take("cursor", bool, False),
+    )
+    launch.done()
+    try:
+        made.fill(seed=0, folder=Path())
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise launch.error(
+            "command", f"may use {{python}} {{seed}} {{width}} {{height}} {{folder}}: {error}"
+        ) from error
+    return made
+
+
+def _attach(table: Table) -> Attach | None:
+    attach = table.table("attach")
+    return None if attach is None else Attach.read(attach)
+
+
+def _controls(table: Table, launch: Launch | None) -> Controls:
+    section = table.table("controls")
+    if section is None:
+        raise table.error("controls", "is missing: [controls] with names = [...] is needed")
+    names = section.texts("names")
+    pads = [name for name in names if name.startswith("pad:")]
+    if pads:
+        raise section.error("names", f"holds {pads}: gamepads can be recorded, but not injected; leave them out")
+    try:
+        controls = Controls(
+            names,
+            mouse_scale_px=section.number("mouse_scale_px", 100.0, low=0, above=True),
+            wheel_scale=section.number("wheel_scale", 1.0, low=0, above=True),
+            window_size=launch.screen_size if launch else (480, 640),
+        )
+    except (UnknownNameError, ProfileError) as error:
+        raise section.wrap("names", error) from error
+    section.done()
+    return controls
+
+
+def _reward(row: Table, readers: Mapping[str, object]) -> RewardTerm:
+    on = row.choice("on", ("change", "increase", "decrease", "value"), "change")
+    term = RewardTerm(_reader_name(row, "reader", readers), on, row.number("weight", 1.0))  # type: ignore[arg-type]
+    row.done()
+    return term
+
+
+def _termination(row: Table, readers: Mapping[str, object]) -> Termination:
+    above = row.number("above") if "above" in row else None
+    below = row.number("below") if "below" in row else None
+    row.take("above", float, None), row.take("below", float, None)
+    if above is None and below is None:
+        above = 1.0  # readers that say yes or no
+    steps = row.take("steps", int, 1)
+    if steps < 1:
+        raise row.error("steps", f"must be at least 1; it is {steps}")
+    made = Termination(_reader_name(row, "reader", readers), above, below, steps)
+    row.done()
+    return made
+
+
+def _reset(table: Table, readers: Mapping[str, object], *, launched: bool) -> Reset:
+    section = table.table("reset")
+    if section is None:
+        return Reset("relaunch" if launched else "none")
+    mode = section.choice("mode", ("relaunch", "keys", "none"), "relaunch" if launched else "none")
+    if mode == "relaunch" and not launched:
+        raise section.error("mode", "cannot be relaunch: this profile attaches to a game and launches nothing")
+    made = Reset(
+        mode=mode,  # type: ignore[arg-type]
+        steps=tuple(_reset_step(row, readers) for row in section.tables("steps")),
+        start_steps=tuple(_reset_step(row, readers) for row in section.tables("start_steps")),
+        ready=_reader_name(section, "ready", readers) if "ready" in section else None,
+        timeout_s=section.number("timeout_s", 15.0, low=0, above=True),
+    )
+    section.take("ready", str, None)
+    section.done()
+    if made.mode == "keys" and not made.steps:
+        raise section.error("steps", "is missing: reset.mode = 'keys' needs [[reset.steps]]")
+    return made
+
+
+def _reset_step(row: Table, readers: Mapping[str, object]) -> ResetStep:
+    kinds = [kind for kind in ("tap", "wait", "until") if kind in row]
+    if len(kinds) != 1:
+        raise row.error("tap", "or wait or until must be there, exactly one of them")
+    if kinds[0] == "wait":
+        step = ResetStep("wait", seconds=row.number("wait", low=0))
+    elif kinds[0] == "tap":
+        step = ResetStep("tap", _button(row, "tap"), row.number("seconds", 0.1, low=0))
+    else:
+        step = ResetStep("until", _reader_name(row, "until", readers), row.number("seconds", 10.0, low=0))
+    row.done()
+    return step
+
+
+def _reader_name(table: Table, key: str, readers: Mapping[str, object]) -> str:
+    name = table.take(key, str)
+    if name not in readers:
+        raise table.error(key, f"must name a [readers.NAME] ({', '.join(readers) or 'none here'}); it is {name!r}")
+    return name
+
+
+def _button(table: Table, key: str, default: str | None = None) -> str:
+    name = table.take(key, str) if default is None else table.take(key, str, default)
+    try:
+        check_control(name)
+    except UnknownNameError as error:
+        raise table.wrap(key, error) from error
+    if name not in BUTTONS:
+        raise table.error(key, f"must be a key or button; it is {name!r}")
+    return name

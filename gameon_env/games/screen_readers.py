@@ -1,0 +1,198 @@
+"""Readers of the screen: digits, how full a bar is, whether a colour or a template is there, what stays unchanged."""
+
+from __future__ import annotations
+
+import re
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from gameon_env.data_processing.digits import DigitFont, Ink, near
+from gameon_env.data_processing.picture_file import read_picture
+from gameon_env.errors import ProfileError
+from gameon_env.events import Frame
+from gameon_env.games.game_view import GameView
+from gameon_env.games.table import Table
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class Area:
+    """A rectangle of the game's picture: ``[left, top, width, height]`` in pixels; the whole picture without one."""
+
+    def __init__(self, table: Table, *, required: bool = False) -> None:
+        region = (
+            table.integers("region", "left, top, width, height")
+            if required
+            else table.integers("region", "left, top, width, height", None)
+        )
+        self.region = region
+        if region is not None and (min(region) < 0 or min(region[2:]) < 1):
+            raise table.error("region", f"must be [left, top, width, height] with a positive size; it is {region}")
+
+    def cut(self, frame: Frame) -> Pixels | None:
+        """``(h, w, 3) uint8 BGR``, a view; None where the picture ends before the rectangle does."""
+        if self.region is None:
+            return frame.pixels[:, :, :3]
+        left, top, width, height = self.region
+        pixels = frame.pixels[top : top + height, left : left + width, :3]
+        return pixels if pixels.shape[:2] == (height, width) else None
+
+
+class Digits:
+    """``kind = "digits"``: a number written in a taught font (see ``gameon teach --help``).
+
+    Keys: region, font (a PNG beside the profile), characters (those in the font, in order; "0123456789" unless given),
+    threshold (least likeness of a character, 0-1, 0.8 unless given), ink ([r, g, b] of the text, where the background
+    is not plain) and tolerance (levels per channel that the ink may differ, 60 unless given).
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._area = Area(table, required=True)
+        font, characters = table.take("font", str), table.take("characters", str, "0123456789")
+        threshold, tolerance = table.number("threshold", 0.8, low=0), table.number("tolerance", 60.0, low=0)
+        ink = Ink(_color(table, "ink"), tolerance) if "ink" in table else None
+        table.take("ink", list, None)
+        try:
+            self._font = DigitFont.load(table.file.parent / font, characters, threshold, ink)
+        except ProfileError as error:
+            raise table.wrap("font", error) from error
+        self.reset()
+
+    def reset(self) -> None:
+        self._seen: Pixels | None = None
+        self._value: float | None = None
+
+    def read(self, view: GameView) -> float | None:
+        pixels = self._area.cut(view.frame)
+        if pixels is None:
+            return None
+        if self._seen is None or not np.array_equal(pixels, self._seen):
+            text = "".join(char for char in self._font.read(pixels) if char in "-.0123456789")
+            self._seen = pixels.copy()
+            self._value = float(text) if re.fullmatch(r"-?\d+(\.\d+)?", text) else None
+        return self._value
+
+
+class Bar:
+    """``kind = "bar"``: how full a bar is, 0-1: the part of the region's columns (rows) that show ``color``.
+
+    Keys: region, color [r, g, b], tolerance (levels per channel, 60 unless given), direction (right or up: the way it
+    fills), colors for bars that change colour while they drain (a list of [r, g, b] in place of color).
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._area = Area(table, required=True)
+        self._colors = _colors(table)
+        self._tolerance = table.number("tolerance", 60.0, low=0)
+        self._axis = 0 if table.choice("direction", ("right", "up"), "right") == "right" else 1
+
+    def reset(self) -> None:
+        pass
+
+    def read(self, view: GameView) -> float | None:
+        pixels = self._area.cut(view.frame)
+        if pixels is None:
+            return None
+        filled = np.zeros(pixels.shape[:2], bool)
+        for color in self._colors:
+            filled |= near(pixels, color, self._tolerance)
+        return float((filled.mean(axis=self._axis) >= 0.5).mean())
+
+
+class Color:
+    """``kind = "color"``: 1 where at least ``fraction`` of the region shows ``color``, else 0.
+
+    Keys: region, color [r, g, b], tolerance (30 unless given), fraction (0.5 unless given).
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._area = Area(table)
+        self._colors = _colors(table)
+        self._tolerance = table.number("tolerance", 30.0, low=0)
+        self._fraction = table.number("fraction", 0.5, low=0)
+
+    def reset(self) -> None:
+        pass
+
+    def read(self, view: GameView) -> float | None:
+        pixels = self._area.cut(view.frame)
+        if pixels is None:
+            return None
+        share = max(float(near(pixels, color, self._tolerance).mean()) for color in self._colors)
+        return float(share >= self._fraction)
+
+
+class Template:
+    """``kind = "template"``: 1 where the picture ``image`` is found in the region, else 0.
+
+    Keys: image (a PNG beside the profile), region, threshold (least likeness, 0-1, 0.9 unless given).
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._area = Area(table)
+        path = table.file.parent / table.take("image", str)
+        image = read_picture(path)
+        if image is None:
+            raise table.error("image", f"must be a picture file; {path} cannot be read as one")
+        height, width = image.shape[:2]
+        if self._area.region is not None and (width > self._area.region[2] or height > self._area.region[3]):
+            raise table.error("image", f"must fit into the region {list(self._area.region)}; it is {width}x{height}")
+        self._image = image
+        self._threshold = table.number("threshold", 0.9, low=0)
+
+    def reset(self) -> None:
+        pass
+
+    def read(self, view: GameView) -> float | None:
+        pixels = self._area.cut(view.frame)
+        if pixels is None or pixels.shape[0] < self._image.shape[0] or pixels.shape[1] < self._image.shape[1]:
+            return None
+        difference = cv2.matchTemplate(np.ascontiguousarray(pixels), self._image, cv2.TM_SQDIFF)
+        error = np.sqrt(max(float(difference.min()), 0.0) / self._image.size)
+        return float(1 - error / 128 >= self._threshold)
+
+
+class Unchanged:
+    """``kind = "unchanged"``: 1 when the region has shown the same picture for ``seconds``, else 0."""
+
+    def __init__(self, table: Table) -> None:
+        self._area = Area(table)
+        self._hold_ns = int(table.number("seconds", low=0, above=True) * 1e9)
+        self.reset()
+
+    def reset(self) -> None:
+        self._last: Pixels | None = None
+        self._since_ns = 0
+
+    def read(self, view: GameView) -> float | None:
+        pixels = self._area.cut(view.frame)
+        if pixels is None:
+            return None
+        if pixels.size > 100_000:  # every other pixel will do for a large picture
+            pixels = pixels[::2, ::2]
+        if self._last is None or not np.array_equal(pixels, self._last):
+            self._last, self._since_ns = pixels.copy(), view.frame.t_ns
+        return float(view.frame.t_ns - self._since_ns >= self._hold_ns)
+
+
+def _colors(table: Table) -> list[tuple[int, int, int]]:
+    if "colors" not in table:
+        table.take("colors", list, None)
+        return [_color(table, "color")]
+    table.take("color", list, None)
+    colors = [_as_color(table, "colors", raw) for raw in table.take("colors", list)]
+    if not colors:
+        raise table.error("colors", "must hold at least one [red, green, blue]; it is empty")
+    return colors
+
+
+def _color(table: Table, key: str) -> tuple[int, int, int]:
+    return _as_color(table, key, table.take(key, list))
+
+
+def _as_color(table: Table, key: str, raw: object) -> tuple[int, int, int]:
+    if not isinstance(raw, list) or len(raw) != 3 or not all(type(v) is int and 0 <= v <= 255 for v in raw):
+        raise table.error(key, f"must be [red, green, blue] with levels from 0 to 255; it is {raw!r}")
+    return raw[0], raw[1], raw[2]

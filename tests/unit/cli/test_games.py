@@ -1,0 +1,46 @@
+"""`gameon games`: profiles are shown as they are, and the help's own example is a profile that loads."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+from typer.testing import CliRunner
+
+from gameon_env.cli import make_app
+from gameon_env.cli.games import command
+from gameon_env.data_processing.digits import DigitFont
+from gameon_env.games.profile import load_profile
+
+
+def shown(*words: str) -> str:
+    result = CliRunner().invoke(make_app(["games", "play"]), ["games", *words])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_texts_in_brackets_are_printed() -> None:
+    assert '"region": [left, top, width, height]' in shown("desktop")
+
+
+def test_a_profile_is_printed_as_it_is(tmp_path: Path) -> None:
+    text = load_profile("rescue").path.read_text()
+    text = text.replace('title = "Rescue"', 'title = "[red]Rescue :robot:"')
+    text = text.replace('font = "', f'font = "{load_profile("rescue").path.parent}/')
+    (tmp_path / "mine.toml").write_text(text)
+    assert "[red]Rescue :robot:" in shown(str(tmp_path / "mine.toml"))
+
+
+def test_the_example_in_the_help_is_a_profile(tmp_path: Path) -> None:
+    lines = (command.__doc__ or "").splitlines()
+    example = [line for line in lines[lines.index("    \b") :] if line.strip() != "\b"]
+    (tmp_path / "mygame.toml").write_text(textwrap.dedent("\n".join(example)))
+    DigitFont({digit: np.full((9, 7, 4), 255, np.uint8) for digit in "0123456789"}).save(tmp_path / "mygame_digits.png")
+    profile = load_profile(tmp_path / "mygame.toml")
+    assert profile.launch is not None
+    assert [step.kind for step in profile.reset.steps] == ["tap", "wait", "until"]
+    assert [step.kind for step in profile.reset.start_steps] == ["tap"]
+    help_page = shown("--help")
+    for key in ("env", "home", "files", "timeout_s", "gl", "cursor", "window", "emergency_stop"):
+        assert f"{key} = " in help_page
