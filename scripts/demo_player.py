@@ -40,7 +40,7 @@ VIEW = 160  # all that is decided by lies within this distance of the robot, in 
 RANGE = 132  # the beam reaches 140
 NEAR = 112  # near enough to a victim: stop and aim
 REST = 100  # where the crosshair waits, in the arrow's direction
-GAIN_AT_15_HZ, MOST_AT_15_HZ = 0.6, 40.0  # the part of the way that the mouse makes in 1/15 s, and its limit
+GAIN_AT_15_HZ, MOST_AT_15_HZ = 0.3, 40.0  # the part of the way that the mouse makes in 1/15 s, and its limit
 
 WAYS = {
     "d": (1, 0),
@@ -184,7 +184,7 @@ class Mistakes:
         if self.random.random() < self.share * period / 0.3:
             self.until = now + self.random.uniform(0.2, 0.4)
             turn = (self.random.uniform(-60, 60), self.random.uniform(-60, 60))
-            self.action = Action(set(self.random.choice(list(WAYS))), False, turn)
+            self.action = Action(set(self.random.choice(list(WAYS))), self.random.random() < 0.3, turn)
         return action
 
 
@@ -198,7 +198,7 @@ def play(options: argparse.Namespace) -> None:
     most = MOST_AT_15_HZ * 15 * period
     started = due = time.monotonic()
     window: Region | None = options.region
-    playing = False
+    playing, decided = False, Action()
     try:
         with mss.MSS(display=options.display) as screen:
             while not stop and games != options.games and time.monotonic() - started < options.seconds:
@@ -217,6 +217,8 @@ def play(options: argparse.Namespace) -> None:
                     elif mask(view, CROSSHAIR).any():
                         playing = True
                         action = mistakes.instead(decide(view), time.monotonic(), period)
+                # What is done now was decided a look ago: nobody reacts at once.
+                action, decided = decided, action
                 hands.hold(action.keys | ({"fire"} if action.fire else set()))
                 shorten = min(part, most / max(1e-6, math.hypot(*action.turn)))
                 hands.move(round(action.turn[0] * shorten), round(action.turn[1] * shorten))
@@ -235,7 +237,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="press Enter for the next game")
     parser.add_argument("--noise", type=float, default=0.0, help="share of the time spent on deliberate mistakes")
     parser.add_argument("--seed", type=int, default=0, help="of the mistakes")
-    parser.add_argument("--hz", type=float, default=30.0, help="decisions a second")
+    parser.add_argument("--hz", type=float, default=15.0, help="looks a second")
     options = parser.parse_args()
     try:
         play(options)

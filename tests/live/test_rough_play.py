@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -125,8 +128,6 @@ def test_the_stop_key_ends_a_reset_by_keys(make: Make) -> None:
     with PrivateDisplay((240, 320), gl=False) as desktop, PhysicalDevices(desktop.name) as person:
         env = make(more, display=desktop.name)
         env.reset()
-        import threading
-
         presser = threading.Timer(0.5, person.press, ["key:f12"])
         presser.start()
         with pytest.raises(EmergencyStop):
@@ -290,16 +291,17 @@ def test_taps_that_cannot_go_out_are_said(make: Make, tmp_path: Path) -> None:
         env.close()
 
 
-def test_nothing_stays_in_the_temporary_folder_without_close(make: Make) -> None:
-    before = set(Path("/tmp").glob("gameon-*"))
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_nothing_stays_in_the_temporary_folder_without_close(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     env = DesktopEnv(game=str(make().profile.path), observation_size=(60, 80))
     env.reset()
-    assert set(Path("/tmp").glob("gameon-*")) - before
+    assert list(tmp_path.glob("gameon-*"))
     del env
-    import gc
-
     gc.collect()
-    assert set(Path("/tmp").glob("gameon-*")) <= before
+    assert not list(tmp_path.glob("gameon-*"))
 
 
 def _meddle(env: DesktopEnv, answer: Any) -> None:
