@@ -32,15 +32,13 @@ Region = tuple[int, int, int, int]
 # What the game draws, RGB. Everything that counts has a flat colour of its own.
 HUD, END = (18, 20, 28), (84, 26, 130)
 VICTIM, CROSSHAIR, LOCK, CHARGE = (0, 255, 255), (255, 255, 255), (255, 0, 255), (255, 150, 255)
-VICTIM_ARROW, STATION_ARROW = (0, 230, 235), (235, 200, 0)
+ARROWS = ((150, 255, 0), (255, 150, 0))
 HAZARDS = ((205, 30, 40), (153, 22, 30), (30, 80, 200), (255, 80, 0), (191, 60, 0))
 HUD_HEIGHT = 48
 
 VIEW = 160  # all that is decided by lies within this distance of the robot, in pixels
-RANGE = 132  # the beam reaches 140
-NEAR = 112  # near enough to a victim: stop and aim
 REST = 100  # where the crosshair waits, in the arrow's direction
-GAIN_AT_15_HZ, MOST_AT_15_HZ = 0.3, 40.0  # the part of the way that the mouse makes in 1/15 s, and its limit
+GAIN_AT_15_HZ, MOST_AT_15_HZ = 0.4, 40.0  # the part of the way that the mouse makes in 1/15 s, and its limit
 
 WAYS = {
     "d": (1, 0),
@@ -85,40 +83,36 @@ def middle(found: Image) -> Point | None:
 
 @dataclass
 class Action:
-    """Keys to hold, whether to fire, and the way that the crosshair still has to go, in pixels."""
+    """Keys to hold, whether to fire, the way that the crosshair still has to go, and a slip of the mouse, in pixels."""
 
     keys: set[str] = field(default_factory=set)
     fire: bool = False
     turn: Point = (0.0, 0.0)
+    slip: tuple[int, int] = (0, 0)
 
 
 def decide(view: Image) -> Action:
     """What to do about one picture ``(2 VIEW + 1, 2 VIEW + 1, 4) uint8 BGRX`` with the robot in its middle."""
     locked = mask(view, LOCK).any()
     crosshair = middle(mask(view, CROSSHAIR)) or (0.0, 0.0)
-    to_victim, to_station = middle(mask(view, VICTIM_ARROW)), middle(mask(view, STATION_ARROW))
-    arrow = to_station or to_victim
-    charge = mask(view, CHARGE).any()
+    arrow = middle(mask(view, *ARROWS))
     hazards = mask(view, *HAZARDS)
-
     closed = cv2.morphologyEx(mask(view, VICTIM), cv2.MORPH_CLOSE, np.ones((13, 13), np.uint8))
     _, _, boxes, _ = cv2.connectedComponentsWithStats(closed)
     victims = [(x + w / 2 - VIEW, y + h / 2 - VIEW) for x, y, w, h, area in boxes[1:] if area > 250]
-    reachable = [victim for victim in victims if math.hypot(*victim) < RANGE]
 
     action = Action(fire=bool(locked))
-    if charge:
+    if mask(view, CHARGE).any():
         action.keys.add("r")
-    elif arrow and (to_station or not any(math.hypot(*victim) < NEAR for victim in victims)):
+    elif arrow:
         action.keys.update(way(arrow, hazards))
     elif hazards[VIEW - 30 : VIEW + 31, VIEW - 30 : VIEW + 31].mean() > 90:
         action.keys.update(way((0.0, 0.0), hazards))
-
     aim = None
-    if reachable:
-        aim = min(reachable, key=lambda victim: math.dist(victim, crosshair))
-    elif arrow:
+    if arrow:
         aim = (arrow[0] * REST / math.hypot(*arrow), arrow[1] * REST / math.hypot(*arrow))
+    elif victims:
+        aim = min(victims, key=lambda victim: math.hypot(*victim))
     if aim and not locked:
         action.turn = (aim[0] - crosshair[0], aim[1] - crosshair[1])
     return action
@@ -172,19 +166,25 @@ def find_window(picture: Image) -> Region | None:
 
 
 class Mistakes:
-    """Now and then a short random motion; ``share`` of the time in all."""
+    """Now and then the mouse slips, the robot drives the wrong way for a moment, or a shot comes too early.
+
+    Each is short: what follows, and is worth learning, is how to put it right.
+    """
+
+    SLIP_EVERY_S, DRIVE_EVERY_S, DRIVE_FOR_S = 0.12, 0.4, 0.25  # with a share of 1; a tenth as often with 0.1
 
     def __init__(self, share: float, seed: int) -> None:
         self.share, self.random = share, random.Random(seed)
-        self.until, self.action = 0.0, Action()
+        self.until, self.keys = 0.0, ""
 
-    def instead(self, action: Action, now: float, period: float) -> Action:
+    def add(self, action: Action, now: float, period: float) -> Action:
+        if self.random.random() < self.share * period / self.DRIVE_EVERY_S:
+            self.until, self.keys = now + self.DRIVE_FOR_S, self.random.choice(list(WAYS))
         if now < self.until:
-            return self.action
-        if self.random.random() < self.share * period / 0.3:
-            self.until = now + self.random.uniform(0.2, 0.4)
-            turn = (self.random.uniform(-60, 60), self.random.uniform(-60, 60))
-            self.action = Action(set(self.random.choice(list(WAYS))), self.random.random() < 0.3, turn)
+            action.keys = set(self.keys)
+        if self.random.random() < self.share * period / self.SLIP_EVERY_S:
+            action.slip = (round(self.random.gauss(0, 60)), round(self.random.gauss(0, 60)))
+            action.fire = action.fire or self.random.random() < 0.15
         return action
 
 
@@ -198,7 +198,7 @@ def play(options: argparse.Namespace) -> None:
     most = MOST_AT_15_HZ * 15 * period
     started = due = time.monotonic()
     window: Region | None = options.region
-    playing, decided = False, Action()
+    playing = False
     try:
         with mss.MSS(display=options.display) as screen:
             while not stop and games != options.games and time.monotonic() - started < options.seconds:
@@ -216,12 +216,12 @@ def play(options: argparse.Namespace) -> None:
                             time.sleep(0.1)
                     elif mask(view, CROSSHAIR).any():
                         playing = True
-                        action = mistakes.instead(decide(view), time.monotonic(), period)
-                # What is done now was decided a look ago: nobody reacts at once.
-                action, decided = decided, action
+                        action = mistakes.add(decide(view), time.monotonic(), period)
+                time.sleep(period / 2)  # nobody reacts at once
                 hands.hold(action.keys | ({"fire"} if action.fire else set()))
                 shorten = min(part, most / max(1e-6, math.hypot(*action.turn)))
-                hands.move(round(action.turn[0] * shorten), round(action.turn[1] * shorten))
+                dx, dy = (round(way * shorten) + slip for way, slip in zip(action.turn, action.slip, strict=True))
+                hands.move(dx, dy)
                 due = max(due + period, time.monotonic())
                 time.sleep(max(0.0, due - time.monotonic()))
     finally:
@@ -235,7 +235,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=math.inf, help="play for so long")
     parser.add_argument("--games", type=int, default=-1, help="stop after so many games")
     parser.add_argument("--again", action="store_true", help="press Enter for the next game")
-    parser.add_argument("--noise", type=float, default=0.0, help="share of the time spent on deliberate mistakes")
+    parser.add_argument("--noise", type=float, default=0.0, help="how many deliberate mistakes, 0 to 1")
     parser.add_argument("--seed", type=int, default=0, help="of the mistakes")
     parser.add_argument("--hz", type=float, default=15.0, help="looks a second")
     options = parser.parse_args()

@@ -41,6 +41,7 @@ class GameProcess:
         self._log = log
         self._lock = threading.Lock()
         self._last_output: str | None = None
+        self._survivor: tuple[int, int] | None = None
         # The group is ended at the latest when this object or the interpreter goes.
         self._finalizer = weakref.finalize(
             self, _end, process, (self.pid, self.start_time, token), os.getpid(), self._lock, log
@@ -98,9 +99,19 @@ class GameProcess:
         """
         with self._lock:
             code = self._process.poll()
-        if code == 0 and self._finalizer.alive and self.pids():
+        if code == 0 and self._finalizer.alive and self._goes_on():
             return None
         return code
+
+    def _goes_on(self) -> bool:
+        """Whether something that a finished launcher started is there. One that was seen is enough: no search."""
+        if self._survivor is not None:
+            entry = reaper.read_entry(self._survivor[0])
+            if entry is not None and entry.start == self._survivor[1] and entry.state not in "ZX":
+                return True
+        entries = (reaper.read_entry(pid) for pid in self.pids())
+        self._survivor = next(((entry.pid, entry.start) for entry in entries if entry is not None), None)
+        return self._survivor is not None
 
     def output_tail(self, lines: int = 20) -> str:
         """The last lines that it wrote to stdout and stderr."""

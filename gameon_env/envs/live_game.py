@@ -200,6 +200,8 @@ class LiveGame:
         while code is None and window_gone and now_ns() < end_ns:
             time.sleep(0.01)
             code = self._process.poll()
+        if code is not None and self._picture is not None and self._picture.alive:
+            return None  # what ended was a launcher: the game itself is there
         return code
 
     def output_tail(self, lines: int = 5) -> str:

@@ -10,10 +10,10 @@ import json
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -24,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gameon_env.errors import PolicyError, StorageError, TrajectoryError
 from gameon_env.keys import MOUSE_POSITION
 from gameon_env.learning.action_head import ActionHead
+from gameon_env.learning.mirrors import Mirrors
 from gameon_env.learning.network import CloneNetwork, best_device, weights_of
 from gameon_env.learning.policy import PolicySpec, save_policy
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 import torch
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,13 @@ class CloningConfig:
         batch_size, learning_rate, weight_decay: of AdamW; the rate warms up, then falls to 0 along a cosine.
         stack: frames seen at once; spacing: steps between them.
         bins, mu: how axes are told apart, see :class:`~gameon_env.learning.action_head.ActionHead`.
+        averaging: what is validated and saved is a moving average of the weights over some ``1 / (1 - averaging)``
+            updates: steadier from epoch to epoch than the weights themselves.
         press_weight_cap: rare presses weigh as much as their absence, but at most this many times.
         latency_ms: how much later than its frame an action counts as the answer to it; 0 is the data model's rule.
+        mirror: augmentation: pictures are mirrored left to right, or top to bottom as well, and the controls with
+            them (a with d, the right arrow with the left one, ``mouse:dx`` with its negative). Only for games that
+            look and play the same that way.
         shift_px: augmentation: the picture moves by up to this many pixels. Off where the pointer's position is
             a control, because that would have to move along.
         brightness: augmentation: frames get lighter or darker by up to this share.
@@ -66,8 +73,10 @@ class CloningConfig:
     spacing: int = 1
     bins: int = 21
     mu: float = 20.0
+    averaging: float = 0.995
     press_weight_cap: float = 8.0
     latency_ms: float = 0.0
+    mirror: Literal["none", "horizontal", "both"] = "none"
     shift_px: int = 4
     brightness: float = 0.1
     validation_fraction: float = 0.12
@@ -137,6 +146,7 @@ def clone(
     training, validation = steps.split(config.validation_fraction, rng)
     head = steps.head(training)
     pressed, shares = head.encode(steps.inputs)
+    mirrors = Mirrors(head, config.mirror)
     shift_px = 0 if set(head.controls) & set(MOUSE_POSITION) else config.shift_px
 
     # Network and optimizer.
@@ -144,6 +154,7 @@ def clone(
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
     device = torch.device(config.device) if config.device else best_device()
     network = CloneNetwork(steps.observation_size, config.stack, head.outputs).to(device)
+    averaged = AveragedModel(network, avg_fn=average(config.averaging), use_buffers=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     loss_of = CloningLoss(head, pressed[training], config.press_weight_cap).to(device)
     spec = steps.policy_spec(head, network.kwargs)
@@ -168,19 +179,23 @@ def clone(
                 for group in optimizer.param_groups:
                     group["lr"] = config.learning_rate * min(done / 0.03 + 0.02, 0.5 + 0.5 * math.cos(math.pi * done))
                 stacked = augment(steps.stacks(rows), shift_px, config.brightness, rng)
-                logits = network(torch.from_numpy(stacked).to(device))
-                loss = loss_of(logits, torch.from_numpy(pressed[rows]), torch.from_numpy(shares[rows]))
+                stacked, held, where = mirrors.apply(stacked, pressed[rows], shares[rows], rng)
+                with half_precision(device):
+                    logits = network(torch.from_numpy(stacked).to(device))
+                logits = logits.float()
+                loss = loss_of(logits, torch.from_numpy(held), torch.from_numpy(where))
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimizer.step()
+                averaged.update_parameters(network)
                 losses.append(loss.item())
                 bar.step(epoch, loss.item(), share=done)
             if not losses:
                 break
 
             # How well it does on episodes it has not learned from; the best so far is what is saved.
-            logits_np = predict(network, steps, validation, config.batch_size, device)
+            logits_np = predict(averaged.module, steps, validation, config.batch_size, device)
             targets = torch.from_numpy(pressed[validation]), torch.from_numpy(shares[validation])
             validation_loss = float(loss_of(torch.from_numpy(logits_np).to(device), *targets))
             tuned, f1 = tune_thresholds(head, logits_np, pressed[validation])
@@ -206,7 +221,7 @@ def clone(
                     "config": asdict(config),
                     "best": asdict(record),
                 }
-                save_policy(policy_path, replace(spec, head=tuned, training=summary), weights_of(network))
+                save_policy(policy_path, replace(spec, head=tuned, training=summary), weights_of(averaged.module))
     if best is None:
         raise PolicyError(f"the time budget of {config.minutes} minutes was over before anything was learned")
     return CloningResult(policy_path, curve_path, curve, best, str(device), len(training), len(validation))
@@ -365,14 +380,32 @@ def augment(
     return moved
 
 
+def average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor | int], torch.Tensor]:
+    """An exponential moving average of the weights, which at first forgets quickly what was random."""
+
+    def update(kept: torch.Tensor, new: torch.Tensor, count: torch.Tensor | int) -> torch.Tensor:
+        share = max(1 - decay, 9 / (10 + float(count)))
+        return kept + (new - kept) * share if kept.is_floating_point() else new
+
+    return update
+
+
 @torch.inference_mode()
 def predict(
-    network: CloneNetwork, steps: Steps, rows: npt.NDArray[np.int64], batch_size: int, device: torch.device
+    network: torch.nn.Module, steps: Steps, rows: npt.NDArray[np.int64], batch_size: int, device: torch.device
 ) -> npt.NDArray[np.float32]:
     """Logits ``(n, outputs) float32`` of some steps, without augmentation."""
     network.eval()
     parts = [rows[i : i + 2 * batch_size] for i in range(0, len(rows), 2 * batch_size)]
-    return np.concatenate([network(torch.from_numpy(steps.stacks(part)).to(device)).cpu().numpy() for part in parts])
+    with half_precision(device):
+        logits = [network(torch.from_numpy(steps.stacks(part)).to(device)).float().cpu().numpy() for part in parts]
+    return np.concatenate(logits)
+
+
+def half_precision(device: torch.device) -> torch.autocast:
+    """bfloat16 where the processor or the accelerator computes in it: nearly twice as fast (measured with AVX-512)."""
+    known = device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bool(known) and device.type in ("cpu", "cuda"))
 
 
 def tune_thresholds(

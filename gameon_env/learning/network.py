@@ -32,6 +32,7 @@ class CloneNetwork(nn.Module):
         keypoints: positions read off.
         grid: channels of the grid.
         hidden: size of the two fully connected layers.
+        dropout: between them, while training.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class CloneNetwork(nn.Module):
         keypoints: int = 32,
         grid: int = 16,
         hidden: int = 256,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.kwargs: dict[str, Any] = {
@@ -53,6 +55,7 @@ class CloneNetwork(nn.Module):
             "keypoints": keypoints,
             "grid": grid,
             "hidden": hidden,
+            "dropout": dropout,
         }
         first, second, third, fourth, fifth = widths
         self.near = nn.Sequential(
@@ -63,6 +66,7 @@ class CloneNetwork(nn.Module):
         self.far_part = nn.Conv2d(fifth, fifth, 1)
         self.mix = _convolution(fifth, fifth, 3, 1)
         self.points = nn.Conv2d(fifth, keypoints, 1)
+        self.sharpness = nn.Parameter(torch.full((), 8.0))  # a flat softmax has next to no gradient to start from
         self.squeeze = nn.Conv2d(fifth, grid, 1)
         with torch.no_grad():
             near = self.near(torch.zeros(2, 3 * stack, *observation_size))
@@ -72,7 +76,11 @@ class CloneNetwork(nn.Module):
         self.register_buffer("rows", torch.linspace(-1, 1, near.shape[2]), persistent=False)
         self.register_buffer("columns", torch.linspace(-1, 1, near.shape[3]), persistent=False)
         self.body = nn.Sequential(
-            nn.Linear(2 * keypoints + grid * cells, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU()
+            nn.Linear(2 * keypoints + grid * cells, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
         )
         self.head = nn.Linear(hidden, outputs)
 
@@ -87,10 +95,10 @@ class CloneNetwork(nn.Module):
         return logits
 
     def _positions(self, heat: torch.Tensor) -> torch.Tensor:
-        share = torch.softmax(heat.flatten(2), dim=2).view_as(heat)
+        share = torch.softmax(self.sharpness * heat.float().flatten(2), dim=2).view_as(heat)
         x = (share.sum(dim=2) * self.columns).sum(dim=2)
         y = (share.sum(dim=3) * self.rows).sum(dim=2)
-        return torch.cat((x, y), dim=1)
+        return 4 * torch.cat((x, y), dim=1)  # what counts is mostly near the middle
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:

@@ -12,12 +12,12 @@ import numpy as np
 import pygame
 from pygame import Vector2
 
-from .simulation import FULL_ENOUGH, LOW_BATTERY, RUBBLE_RADIUS, STATION_RADIUS, TICK_HZ, WORLD, ZONES, Rescue
+from .simulation import FULL_ENOUGH, LOW_BATTERY, NEAR, RUBBLE_RADIUS, STATION_RADIUS, TICK_HZ, WORLD, ZONES, Rescue
 
 HUD_HEIGHT, BATTERY_AT, SCORE_X, TIME_X, DIGIT_WIDTH = 48, (226, 14), 14, 560, 26
 HUD, GREY, CHARGED, END, DARK = "#12141c", "#787c8c", "#3ce65a", "#541a82", "#14161a"
 VICTIM, STATION, CHARGE, CROSSHAIR, LOCK = "#00ffff", "#ffdc00", "#ff96ff", "#ffffff", "#ff00ff"
-ARROW = {"victim": "#00e6eb", "station": "#ebc800"}
+ARROW = {"victim": "#96ff00", "station": "#ff9600"}
 GROUND = {"earthquake": (62, 56, 50), "tsunami": (96, 88, 62), "wildfire": (40, 58, 36)}
 HAZARD = {"earthquake": "#cd1e28", "tsunami": "#1e50c8", "wildfire": "#ff5000"}
 SOUND = {"rescue": (900, 900), "miss": (600, -250), "AFTERSHOCK": (130, -30)}  # first pitch and its change, in radians
@@ -96,7 +96,7 @@ class Screen:
         if game.at_station and game.battery < FULL_ENOUGH:
             pygame.draw.circle(self.window, CHARGE, middle, 44, 12)
             self.text("HOLD R", 28, middle + (0, 64), CHARGE)
-        elif way:
+        elif kind == "station" or way.length() > NEAR:
             corners = [middle + Vector2(corner).rotate(way.angle) for corner in ((78, 0), (38, 16), (38, -16))]
             pygame.draw.polygon(self.window, ARROW[kind], corners)
         for radius, colour in ((26, DARK), (23, "#465a82"), (9, "#bec8dc")):

@@ -1,0 +1,69 @@
+"""Mirrored pictures with mirrored controls: more training data for games that play the same the other way round."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from gameon_env.errors import PolicyError
+from gameon_env.learning.action_head import ActionHead
+
+Floats = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+PARTNERS = (
+    {"key:a": "key:d", "key:left": "key:right", "key:q": "key:e", "key:numpad_4": "key:numpad_6"},
+    {"key:w": "key:s", "key:up": "key:down", "key:numpad_8": "key:numpad_2"},
+)
+"""Controls that swap when the picture is mirrored left to right, and top to bottom."""
+REVERSED = (("mouse:dx", "mouse:x"), ("mouse:dy", "mouse:y"))
+"""Axes whose sign changes."""
+
+
+class Mirrors:
+    """Mirrors batches at random.
+
+    Args:
+        head: the controls, and how they are encoded.
+        which: ``none``, ``horizontal`` (left to right), or ``both`` (top to bottom as well).
+
+    Raises:
+        PolicyError: a control's partner is missing, so that there is nothing to swap it with.
+    """
+
+    def __init__(self, head: ActionHead, which: Literal["none", "horizontal", "both"]) -> None:
+        if which not in ("none", "horizontal", "both"):
+            raise PolicyError(f"mirror must be none, horizontal or both; it is {which!r}")
+        self._directions = range({"none": 0, "horizontal": 1, "both": 2}[which])
+        self._buttons, self._axes = [], []
+        for direction in self._directions:
+            partner = PARTNERS[direction] | {b: a for a, b in PARTNERS[direction].items()}
+            names = head.button_names
+            missing = [name for name in names if partner.get(name, name) not in names]
+            if missing:
+                raise PolicyError(
+                    f"a mirrored picture would swap {missing} with controls that this game does not have: mirror='none'"
+                )
+            self._buttons.append([names.index(partner.get(name, name)) for name in names])
+            self._axes.append([i for i, name in enumerate(head.axis_names) if name in REVERSED[direction]])
+
+    def apply(
+        self, stacked: Pixels, pressed: Floats, shares: Floats, rng: np.random.Generator
+    ) -> tuple[Pixels, Floats, Floats]:
+        """Each direction for a random half of the batch.
+
+        Args:
+            stacked: ``(n, H, W, C) uint8``.
+            pressed: ``(n, buttons) float32``.
+            shares: ``(n, axes, bins) float32``, with bins that lie evenly on both sides of 0.
+        """
+        for direction in self._directions:
+            chosen = np.flatnonzero(rng.random(len(stacked)) < 0.5)
+            stacked, pressed, shares = stacked.copy(), pressed.copy(), shares.copy()
+            stacked[chosen] = np.flip(stacked[chosen], axis=2 - direction)
+            pressed[chosen] = pressed[chosen][:, self._buttons[direction]]
+            for axis in self._axes[direction]:
+                shares[chosen, axis] = shares[chosen, axis, ::-1]
+        return stacked, pressed, shares
