@@ -45,7 +45,9 @@ def main() -> None:
 
     stage(2, "An agent learns from the recordings (behavioral cloning in PyTorch)")
     policy = output / "policy.safetensors"
-    learned = clone(load_episodes(output / "recordings"), policy, CloningConfig(epochs=100, minutes=options.minutes))
+    learned = clone(
+        load_episodes(output / "recordings"), policy, CloningConfig(epochs=1000, minutes=options.minutes, mirror="both")
+    )
     console.print(f"   best epoch {learned.best.epoch} of {len(learned.curve)}: {policy}")
 
     stage(3, "On new seeds, drawn now: the agent, the player, and random play, on the live game")

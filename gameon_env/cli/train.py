@@ -27,15 +27,17 @@ def bc(
     minutes: float | None = typer.Option(None, min=0.01, help="Time budget; ends the training if it comes first."),
     batch_size: int = typer.Option(64, min=1),
     learning_rate: float = typer.Option(1e-3, min=0.0),
-    stack: int = typer.Option(3, min=1, help="Frames seen at once."),
+    stack: int = typer.Option(1, min=1, help="Frames seen at once: more show motion, but invite inertia."),
     spacing: int = typer.Option(1, min=1, help="Steps between them."),
     latency_ms: float = typer.Option(0.0, min=0.0, help="How much later than its frame an action answers it."),
+    mirror: str = typer.Option("none", help="none, horizontal or both: learn from mirrored pictures too."),
     seed: int = typer.Option(0, min=0, max=2**63 - 1, help="Of the split, the weights and the order."),
     device: str | None = typer.Option(None, help="cpu, cuda, mps ...; the accelerator where there is one."),
 ) -> None:
     """Behavioral cloning: learn to do what the recorded player did, given what they saw."""
     require("torch", "gameon train")
     check_device(device)
+    from gameon_env.learning.augmentation import check_mirror
     from gameon_env.learning.behavioral_cloning import CloningConfig, clone
 
     config = CloningConfig(
@@ -46,6 +48,7 @@ def bc(
         stack=stack,
         spacing=spacing,
         latency_ms=latency_ms,
+        mirror=check_mirror(mirror),
         seed=seed,
         device=device,
     )

@@ -15,6 +15,7 @@ import secrets
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -26,11 +27,11 @@ from gameon_env.data_processing.trajectory import load_episodes  # noqa: E402
 from gameon_env.learning.behavioral_cloning import CloningConfig, clone  # noqa: E402
 from gameon_env.learning.evaluation import score_table  # noqa: E402
 
-PLAYERS = {
-    "rescue": (str(SCRIPTS / "demo_player.py"), ("--noise", "0.15")),
-    "aliens": (str(SCRIPTS / "bench" / "aliens_player.py"), ()),
+PLAYERS: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
+    "rescue": (str(SCRIPTS / "demo_player.py"), ("--noise", "0.1"), {"mirror": "both"}),
+    "aliens": (str(SCRIPTS / "bench" / "aliens_player.py"), (), {"mirror": "horizontal", "stack": 2}),
 }
-"""Game -> its player, and what makes it show mistakes and how to mend them while it is recorded."""
+"""Game -> its player, what makes it show mistakes and how to mend them while it is recorded, and how it is learned."""
 
 
 def main() -> int:
@@ -45,7 +46,7 @@ def main() -> int:
     options = parser.parse_args()
     console, start = Console(highlight=False), time.monotonic()
     folder = options.output / f"clone_{options.game}_{time.strftime('%Y%m%d_%H%M%S')}"
-    script, mistakes = PLAYERS[options.game]
+    script, mistakes, learning = PLAYERS[options.game]
     player = ("{python}", script, "--display", "{display}", "--seed", "{seed}")
 
     def say(text: str) -> None:
@@ -59,7 +60,8 @@ def main() -> int:
     recorded = run(share_out(job, fresh(options.games), options.at_once))["player"]
     say(f"{sum(recorded.lengths)} steps, mean score {sum(recorded.scores) / len(recorded.scores):.1f}")
     policy = folder / "policy.safetensors"
-    learned = clone(load_episodes(folder / "recordings"), policy, CloningConfig(epochs=1000, minutes=options.minutes))
+    config = CloningConfig(epochs=1000, minutes=options.minutes, **learning)
+    learned = clone(load_episodes(folder / "recordings"), policy, config)
     say(f"trained: {len(learned.curve)} epochs, best {learned.best.epoch}")
     seeds = fresh(options.episodes)
     scored = {}

@@ -9,7 +9,7 @@ from pygame.math import Vector2
 TICK_HZ, WORLD = 60, Vector2(1600, 1200)
 ZONES = {"earthquake": 9, "tsunami": 0, "wildfire": 7}  # how many round hazards each theme has
 AIM_REACH, BEAM_RANGE, LOCK_RADIUS, STATION_RADIUS, RUBBLE_RADIUS = 150.0, 140.0, 34.0, 54.0, 55.0
-LOW_BATTERY, FULL_ENOUGH, NEAR = 40.0, 90.0, 112.0  # a victim nearer than that needs no arrow
+LOW_BATTERY, FULL_ENOUGH, NEAR = 55.0, 90.0, 112.0  # a victim nearer than that needs no arrow
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Rescue:
                 self.victims[self.victims.index(victim)] = self._new_victim()
 
     def _new_victim(self) -> Thing:
-        return Thing(self._place(90, 80, [victim.at for victim in self.victims], 230, 280))
+        return Thing(self._place(90, 80, [*self.stations, *(victim.at for victim in self.victims)], 230, 280))
 
     def _new_zone(self) -> Thing:
         """A fissure, or a fire, likely next to one that burns already."""

@@ -68,15 +68,15 @@ def test_the_same_seed_gives_the_same_policy(tmp_path: Path) -> None:
 
 def test_frames_beyond_memory_are_read_from_the_files(tmp_path: Path) -> None:
     episodes = write_episodes(tmp_path, 3, 20)
-    config = CloningConfig(stack=3, spacing=2)
-    kept, read = Steps(episodes, config), Steps(episodes, replace(config, memory_fraction=0.0))
+    kept = Steps(episodes, stack=3, spacing=2)
+    read = Steps(episodes, stack=3, spacing=2, memory_fraction=0.0)
     some = np.random.default_rng(0).integers(0, 60, 32)
     np.testing.assert_array_equal(kept.stacks(some), read.stacks(some))
 
 
 def test_stacks_stay_within_their_episode_and_repeat_its_first_frame(tmp_path: Path) -> None:
     episodes = write_episodes(tmp_path, 2, 10)
-    steps = Steps(episodes, CloningConfig(stack=3, spacing=2))
+    steps = Steps(episodes, stack=3, spacing=2)
     stacks = steps.stacks(np.array([0, 9, 10, 13])).reshape(4, 32, 32, 3, 3)
     expected = [(0, [0, 0, 0]), (0, [5, 7, 9]), (1, [0, 0, 0]), (1, [0, 1, 3])]
     for stack, (episode, rows) in zip(stacks, expected, strict=True):
@@ -84,7 +84,7 @@ def test_stacks_stay_within_their_episode_and_repeat_its_first_frame(tmp_path: P
 
 
 def test_validation_holds_whole_episodes_out(tmp_path: Path) -> None:
-    steps = Steps(write_episodes(tmp_path, 5, 10), CloningConfig())
+    steps = Steps(write_episodes(tmp_path, 5, 10))
     training, validation = steps.split(0.4, np.random.default_rng(0))
     assert len(training) == 30
     assert len(validation) == 20
@@ -93,7 +93,7 @@ def test_validation_holds_whole_episodes_out(tmp_path: Path) -> None:
 
 def test_a_latency_pairs_a_frame_with_a_later_action(tmp_path: Path) -> None:
     episodes = write_episodes(tmp_path, 2, 10)
-    steps = Steps(episodes, CloningConfig(latency_ms=133.4))
+    steps = Steps(episodes, latency_ms=133.4)
     np.testing.assert_array_equal(steps.inputs[:8], episodes[0].inputs[2:10])
     assert len(steps.inputs) == 16
 
@@ -101,7 +101,7 @@ def test_a_latency_pairs_a_frame_with_a_later_action(tmp_path: Path) -> None:
 def test_steps_that_are_not_to_be_learned_from_are_left_out(tmp_path: Path) -> None:
     episodes = write_episodes(tmp_path, 2, 10)
     keep = [np.arange(11) % 2 == 0, np.ones(11, bool)]
-    steps = Steps(episodes, CloningConfig(), keep)
+    steps = Steps(episodes, keep=keep)
     np.testing.assert_array_equal(steps.inputs, np.concatenate((episodes[0].inputs[:10:2], episodes[1].inputs[:10])))
 
 
@@ -110,11 +110,11 @@ def test_the_wait_before_the_first_action_is_left_out(tmp_path: Path) -> None:
     waited = np.array(episode.inputs)
     waited[:4] = 0
     episode._read["inputs"] = waited
-    np.testing.assert_array_equal(Steps([episode], CloningConfig()).inputs, waited[4:10])
+    np.testing.assert_array_equal(Steps([episode]).inputs, waited[4:10])
 
 
 def test_a_long_hold_is_known_from_the_recording(tmp_path: Path) -> None:
-    steps = Steps(write_episodes(tmp_path, 3, 100), CloningConfig())
+    steps = Steps(write_episodes(tmp_path, 3, 100))
     head = steps.head(np.arange(300))
     pressed = steps.inputs[:, 0] >= 0.5
     runs = [len(run) for run in "".join("1" if p else "0" for p in pressed).split("0") if run]
@@ -140,7 +140,7 @@ def test_no_episodes_are_an_error(tmp_path: Path) -> None:
 def test_episodes_of_different_settings_are_an_error(tmp_path: Path) -> None:
     mixed = write_episodes(tmp_path / "a", 1, 5) + write_episodes(tmp_path / "b", 1, 5, mouse_scale_px=7)
     with pytest.raises(TrajectoryError, match="mouse_scale_px"):
-        Steps(mixed, CloningConfig())
+        Steps(mixed)
 
 
 def test_an_output_that_cannot_be_written_is_an_error_before_any_training(tmp_path: Path) -> None:

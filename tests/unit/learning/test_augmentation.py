@@ -7,7 +7,7 @@ import pytest
 
 from gameon_env.errors import PolicyError
 from gameon_env.learning.action_head import ActionHead
-from gameon_env.learning.mirrors import Mirrors
+from gameon_env.learning.augmentation import Mirrors
 
 HEAD = ActionHead(("key:w", "key:a", "key:s", "key:d", "mouse:left", "mouse:dx", "mouse:dy"))
 

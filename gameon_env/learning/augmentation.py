@@ -1,9 +1,10 @@
-"""Mirrored pictures with mirrored controls: more training data for games that play the same the other way round."""
+"""Augmentation that is safe for labels: small shifts, brightness, and mirrored pictures with mirrored controls."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast, get_args
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -22,6 +23,21 @@ REVERSED = (("mouse:dx", "mouse:x"), ("mouse:dy", "mouse:y"))
 """Axes whose sign changes."""
 
 
+Mirror = Literal["none", "horizontal", "both"]
+
+
+def check_mirror(name: str) -> Mirror:
+    """Return ``name`` where it says how to mirror.
+
+    Raises:
+        PolicyError: it does not.
+    """
+    for known in get_args(Mirror):
+        if name == known:
+            return cast(Mirror, known)
+    raise PolicyError(f"mirror must be one of {', '.join(get_args(Mirror))}; it is {name!r}")
+
+
 class Mirrors:
     """Mirrors batches at random.
 
@@ -33,10 +49,8 @@ class Mirrors:
         PolicyError: a control's partner is missing, so that there is nothing to swap it with.
     """
 
-    def __init__(self, head: ActionHead, which: Literal["none", "horizontal", "both"]) -> None:
-        if which not in ("none", "horizontal", "both"):
-            raise PolicyError(f"mirror must be none, horizontal or both; it is {which!r}")
-        self._directions = range({"none": 0, "horizontal": 1, "both": 2}[which])
+    def __init__(self, head: ActionHead, which: Mirror) -> None:
+        self._directions = range({"none": 0, "horizontal": 1, "both": 2}[check_mirror(which)])
         self._buttons, self._axes = [], []
         for direction in self._directions:
             partner = PARTNERS[direction] | {b: a for a, b in PARTNERS[direction].items()}
@@ -67,3 +81,19 @@ class Mirrors:
             for axis in self._axes[direction]:
                 shares[chosen, axis] = shares[chosen, axis, ::-1]
         return stacked, pressed, shares
+
+
+def augment(stacked: Pixels, shift_px: int, brightness: float, rng: np.random.Generator) -> Pixels:
+    """Move each picture a little (what leaves one side is black on the other) and change its brightness.
+
+    ``(n, H, W, C) uint8`` to the same. All frames of a stack move together.
+    """
+    height, width = stacked.shape[1:3]
+    moved = np.zeros_like(stacked)
+    shifts = rng.integers(-shift_px, shift_px + 1, size=(len(stacked), 2))
+    gains = rng.uniform(1 - brightness, 1 + brightness, size=len(stacked))
+    for source, target, (dy, dx), gain in zip(stacked, moved, shifts, gains, strict=True):
+        kept = source[max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
+        place = target[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
+        place[...] = cv2.convertScaleAbs(kept, alpha=gain).reshape(kept.shape)
+    return moved
