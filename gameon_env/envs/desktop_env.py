@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,13 @@ from gameon_env.controls import ActionEncoder, Command, Controls
 from gameon_env.data_processing.resize import observe
 from gameon_env.desktop.display import display_alive, private_display_possible
 from gameon_env.desktop.inject import check_button
+from gameon_env.envs.episode_start import EpisodeStart
 from gameon_env.envs.guard import HANG_S, Guard
 from gameon_env.envs.live_game import LiveGame
 from gameon_env.envs.referee import Referee
 from gameon_env.errors import (
     ActionError,
     DisplayError,
-    GameCrashError,
     GameOnError,
     InputError,
     ObservationError,
@@ -32,7 +31,7 @@ from gameon_env.errors import (
     WindowError,
 )
 from gameon_env.events import Frame
-from gameon_env.games.profile import Attach, ResetStep, load_profile
+from gameon_env.games.profile import Attach, load_profile
 from gameon_env.games.readers import GameView
 from gameon_env.games.table import Table
 
@@ -101,6 +100,7 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         self._check_possible(target)
         self._game = LiveGame(self.profile, self._choose_display(display, target), target)
         self._referee = Referee(self.profile)
+        self._start = EpisodeStart(self._game, self._referee, self.observation_size, self._check_guard)
         self._encoder = ActionEncoder(self.controls)
         self._pacer = Pacer(int(1e9 / self.fps))
         self._guard: Guard | None = None
@@ -152,8 +152,11 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         game_seed = int(self.np_random.integers(2**31)) if seed is None else int(seed)
         self._stop_playing()
         try:
-            launched = self._begin_episode(seed, game_seed)
-            view = self._view(self._game.grab())
+            self._game.open_display()
+            self._open_guard()
+            launched = self._start.begin(game_seed, seeded=seed is not None)
+            self._open_guard()
+            view = self._game.view(self._game.grab())
             self._see(view.frame)
             self._referee.restart(view)
         except BaseException:
@@ -208,7 +211,7 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
             frame = self._game.grab()
             self._see(frame)
             focused = focused and self._game.focused
-            view = self._view(frame)
+            view = self._game.view(frame)
         except WindowError as error:
             end_reason = self._why_window_is_gone(error)
         except ObservationError as error:
@@ -219,7 +222,7 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         if view is None:  # the last good picture stays what is seen
             assert self._frame is not None
             self._observation = self._observation.copy()
-            view = self._view(Frame(self._frame.pixels, now_ns()))
+            view = self._game.view(Frame(self._frame.pixels, now_ns()))
         reward, over = self._referee.judge(view)
         if view.exit_code is not None and not end_reason:
             end_reason = self._why_process_ended(view.exit_code)
@@ -273,103 +276,6 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
             return "current"
         return "private" if private_display_possible() else "current"
 
-    def _begin_episode(self, seed: int | None, game_seed: int) -> bool:
-        """Launch the game, or start anew in the one that runs. Returns whether it was launched (or found) now."""
-        self._referee.begin_reset()
-        self._game.open_display()
-        self._open_guard()
-        if self._reset_by_keys(seed):
-            return False
-        self._game.start(game_seed)
-        self._open_guard()
-        self._check_size()
-        self._do_steps(self.profile.reset.start_steps)
-        self._wait_until_ready(launched=True)
-        return True
-
-    def _check_size(self) -> None:
-        height, width = self._game.grab().size
-        if self.observation_size[0] > height or self.observation_size[1] > width:
-            self._game.close()
-            raise ObservationError(
-                f"observation_size {self.observation_size} is larger than the game's picture ({height}, {width}); "
-                "choose a smaller one"
-            )
-
-    def _reset_by_keys(self, seed: int | None) -> bool:
-        reset, launch = self.profile.reset, self.profile.launch
-        wants_seed = seed is not None and launch is not None and launch.takes_seed
-        if reset.mode == "relaunch" or wants_seed or not self._game.running:
-            return False
-        try:
-            self._game.refresh()
-            self._do_steps(reset.steps)
-            self._wait_until_ready(launched=False)
-        except (GameCrashError, WindowError, DisplayError, InputError):
-            if launch is None:
-                raise
-            return False  # a game that does not come back by keys is launched anew
-        return True
-
-    def _wait_until_ready(self, *, launched: bool) -> None:
-        reset = self.profile.reset
-        end_ns = now_ns() + int(reset.timeout_s * 1e9)
-        while not self._ready():
-            self._check_guard()
-            code = self._game.exit_code()
-            if code is not None:
-                raise GameCrashError(
-                    f"{self.profile.title} ended with exit code {code} before it could be played. Its last output:\n"
-                    f"{self._game.output_tail(20)}"
-                )
-            if now_ns() > end_ns:
-                over = self._referee.over_now()
-                found = f"it is over: {over}" if over else f"waited for {reset.ready or 'more than one colour'}"
-                raise GameCrashError(
-                    f"{self.profile.title} was not ready to play after {reset.timeout_s:g} s ({found}): "
-                    f"correct [reset] in {self.profile.path}"
-                )
-            if launched:
-                self._game.adopt_largest_window()
-            time.sleep(0.02)
-
-    def _ready(self) -> bool:
-        """Whether the game can be played: what the profile names, or any picture of more than one colour."""
-        reset, frame = self.profile.reset, self._game.grab()
-        view = self._view(frame)
-        if reset.mode == "none" and reset.ready is None:
-            return True  # whatever is on the screen is what is to be played
-        sample = frame.pixels[::8, ::8, :3]
-        shown = bool((sample != sample[0, 0]).any()) if reset.ready is None else self._referee.says(reset.ready, view)
-        if reset.ready is None:
-            self._referee.look(view)
-        return shown and (reset.mode == "none" or not self._referee.over_now())
-
-    def _do_steps(self, steps: tuple[ResetStep, ...]) -> None:
-        for step in steps:
-            if step.kind == "tap":
-                self._tap(step.what, step.seconds)
-                continue
-            end_ns = now_ns() + int(step.seconds * 1e9)
-            while now_ns() < end_ns:
-                self._check_guard()
-                if step.kind == "until" and self._referee.says(step.what, self._view(self._game.grab())):
-                    break
-                time.sleep(min(0.02, max((end_ns - now_ns()) * 1e-9, 0.0)))
-
-    def _tap(self, control: str, seconds: float) -> None:
-        self._check_guard()
-        if not self._game.focused:
-            raise WindowError(f"{control} cannot be pressed: the game's window does not have the focus; click on it")
-        end_ns = now_ns() + int(seconds * 1e9)
-        try:
-            self._game.inject([Command("press", control)])
-            while now_ns() < end_ns:
-                time.sleep(min(0.02, max((end_ns - now_ns()) * 1e-9, 0.0)))
-                self._check_guard()
-        finally:
-            self._game.release_all()
-
     def _encode(self, action: Action) -> tuple[list[Command], Action]:
         if self.passive:
             self.controls.clip(action)
@@ -410,9 +316,6 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         if not self.passive:
             self._game.release_all()
         self._encoder.reset()
-
-    def _view(self, frame: Frame) -> GameView:
-        return GameView(frame, self._game.exit_code(), self._game.new_output(), self._game.home)
 
     def _see(self, frame: Frame) -> None:
         self._observation = observe(frame.pixels, self.observation_size)

@@ -23,6 +23,7 @@ from gameon_env.errors import DisplayError, GameOnError, InputError, ProfileErro
 from gameon_env.events import Frame
 from gameon_env.games.log_tail import LogTail
 from gameon_env.games.profile import Attach, Profile
+from gameon_env.games.readers import GameView
 
 EXIT_WAIT_S = 2.0
 """How long a game whose window is gone may take to end, before that counts as a closed window."""
@@ -207,6 +208,10 @@ class LiveGame:
     def output_tail(self, lines: int = 5) -> str:
         """The last lines that the game printed."""
         return self._process.output_tail(lines) if self._process is not None else ""
+
+    def view(self, frame: Frame) -> GameView:
+        """What readers may look at, with this picture."""
+        return GameView(frame, self.exit_code(), self.new_output(), self.home)
 
     def new_output(self) -> list[str]:
         """Lines that the game printed since the last call."""

@@ -286,7 +286,7 @@ def test_taps_that_cannot_go_out_are_said(make: Make, tmp_path: Path) -> None:
             window = wait_for_window(desktop.name, process=other, title=None, timeout_s=10)
             window.focus()
             with pytest.raises(WindowError, match="does not have the focus"):
-                env._tap("key:space", 0.1)
+                env._start.tap("key:space", 0.1)
             window.close()
         env.close()
 
