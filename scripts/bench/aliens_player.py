@@ -23,7 +23,6 @@ from Xlib.ext import xtest
 Picture = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 WIDTH, FLOOR = 640, 420
-EDGE, CLEARANCE, BOMB_MATTERS = 46, 64, 200  # px
 ALIEN_SPEED, SHOT_SPEED = 13, 11  # px a game frame, as one sees when watching
 
 
@@ -55,23 +54,23 @@ def decide(now: Eyes, before: Eyes | None) -> set[str]:
     """The keys to hold: of Left, Right and space."""
     if now.car is None:
         return set()
-    falling = [x for x, bottom in now.bombs if bottom > BOMB_MATTERS]
-
-    def safe(x: int) -> bool:
-        return all(abs(x - bomb) > CLEARANCE for bomb in falling)
-
+    keys = set()
     target = meet(now, before)
-    keys, goal = set(), now.car
-    if not safe(now.car):
-        places = [x for x in range(EDGE, WIDTH - EDGE, 5) if safe(x)]
-        goal = min(places, key=lambda x: abs(x - now.car), default=now.car)
-    elif target is not None and abs(target - now.car) > 15:
+    threats = [x for x, bottom in now.bombs if bottom > 230 and abs(x - now.car) < 70]
+    if threats:
+        nearest = min(threats, key=lambda x: abs(x - now.car))
+        away = "Right" if nearest < now.car else "Left"
+        if now.car < 70:
+            away = "Right"
+        elif now.car > WIDTH - 70:
+            away = "Left"
+        keys.add(away)
+    elif target is not None and abs(target - now.car) > 20:
         way = 1 if target > now.car else -1
-        goal = target if safe(now.car + 25 * way) else now.car
-    if abs(goal - now.car) > 6:
-        keys.add("Right" if goal > now.car else "Left")
-    fresh = any(y > 330 for _, y in now.shots)
-    if target is not None and abs(target - now.car) < 45 and not fresh:
+        if not any(bottom > 200 and 0 < (x - now.car) * way < 110 for x, bottom in now.bombs):
+            keys.add("Right" if way > 0 else "Left")
+    fresh = any(y > 300 for _, y in now.shots)
+    if target is not None and abs(target - now.car) < 60 and not fresh:
         keys.add("space")
     return keys
 
