@@ -14,7 +14,7 @@ from gameon_env.desktop.listen import Listener, open_listener
 from gameon_env.envs.desktop_env import DesktopEnv
 from gameon_env.errors import InputError
 from gameon_env.events import InputEvent
-from gameon_env.keys import MOUSE_POSITION
+from gameon_env.keys import BUTTONS, MOUSE_POSITION
 from wrappers.record_episode import RecordEpisode
 
 Observation = npt.NDArray[np.uint8]
@@ -63,7 +63,7 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action], 
     ) -> tuple[Observation, dict[str, Any]]:
         """Reset the game and start to listen. What is held already counts as held."""
         observation, info = self.env.reset(seed=seed, options=options)
-        self._begin()
+        self._begin(info["t_ns"])
         info["actor"] = "human"
         return observation, info
 
@@ -76,7 +76,7 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action], 
         lost = over and str(info.get("end_reason", "")).split(":")[0] in LOST
         if info["focused"] or (lost and self._focused):
             if not self._focused:
-                self._begin()
+                self._begin(now_ns())
             self._binner.origin = self._desktop.game_origin
             self._binner.add(event for event in events if event.control not in MOUSE_POSITION)
             if self._has_pointer and self._listener is not None:
@@ -93,23 +93,27 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action], 
         self._desktop.passive = False
         super().close()
 
-    def _begin(self) -> None:
-        """Begin with what is held now, and with nothing that was done before."""
+    def _begin(self, since_ns: int) -> None:
+        """Begin with what was held at ``since_ns``, and with what was done since then."""
         if self._listener is None or self._generation != self._desktop.display_generation:
             self._open_listener()
         try:
-            self._start_binning()
+            self._start_binning(since_ns)
         except InputError:  # the display went away and came back under its name
             self._open_listener()
-            self._start_binning()
+            self._start_binning(since_ns)
 
-    def _start_binning(self) -> None:
+    def _start_binning(self, since_ns: int) -> None:
         listener = self._listener
         assert listener is not None
-        listener.drain()
+        since = [event for event in listener.drain() if event.t_ns >= since_ns and event.control not in MOUSE_POSITION]
+        held = set(listener.held())
+        for event in reversed([event for event in since if event.control in BUTTONS]):
+            (held.discard if event.value >= 0.5 else held.add)(event.control)
         self._binner = StepBinner(
-            self._desktop.controls, listener.held(), origin=self._desktop.game_origin, pointer=listener.pointer()
+            self._desktop.controls, held, origin=self._desktop.game_origin, pointer=listener.pointer()
         )
+        self._binner.add(since)
         self._focused = True
 
     def _heard(self, over: bool) -> list[InputEvent]:
