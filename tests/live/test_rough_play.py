@@ -208,6 +208,7 @@ def test_a_display_that_died_between_episodes_is_opened_anew_for_a_person_too(ma
     *_, info = env.step(None)
     assert info["action"][1] == 1
     person.close()
+    env.close()
 
 
 def test_pointer_and_click_belong_to_the_same_step(make: Make) -> None:
@@ -223,6 +224,7 @@ def test_pointer_and_click_belong_to_the_same_step(make: Make) -> None:
     *_, info = env.step(None)
     assert info["action"][3:].tolist() == pytest.approx([1, 1, 1], abs=0.01)
     person.close()
+    env.close()
 
 
 def test_a_window_that_moves_is_followed_by_picture_and_pointer(make: Make) -> None:
