@@ -27,10 +27,10 @@ console = Console(highlight=False)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--games", type=int, default=16, help="games that the player plays for the recording")
+    parser.add_argument("--games", type=int, default=12, help="games that the player plays for the recording")
     parser.add_argument("--at-once", type=int, default=4, help="games side by side, each on a display of its own")
-    parser.add_argument("--minutes", type=float, default=2.5, help="of training")
-    parser.add_argument("--episodes", type=int, default=4, help="that each is scored on")
+    parser.add_argument("--minutes", type=float, default=2.3, help="of training")
+    parser.add_argument("--episodes", type=int, default=3, help="that each is scored on")
     parser.add_argument("--output", type=Path, help="folder for recordings, policy and pictures")
     options = parser.parse_args()
     output = options.output or ROOT / "demo_output" / datetime.now().strftime("%Y%m%d_%H%M%S")
@@ -52,11 +52,8 @@ def main() -> None:
 
     stage(3, "On new seeds, drawn now: the agent, the player, and random play, on the live game")
     seeds = [secrets.randbelow(2**31) for _ in range(options.episodes)]
-    half = max(options.at_once // 2, 1)
-    agents = share_out(Job(GAME, str(policy), (), film=True), seeds, half)
-    players = share_out(Job(GAME, "player", (), PLAYER), seeds, half)
-    scored = played([*agents, *players])
-    scored |= played([j for who in ("random", "random held") for j in share_out(Job(GAME, who, ()), seeds, half)])
+    jobs = [Job(GAME, str(policy), tuple(seeds), film=True), Job(GAME, "player", tuple(seeds), PLAYER)]
+    scored = played([*jobs, Job(GAME, "random", tuple(seeds)), Job(GAME, "random held", tuple(seeds))])
 
     stage(4, "Pictures")
     agent = scored[str(policy)]
