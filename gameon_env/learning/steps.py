@@ -103,7 +103,7 @@ class Steps:
                 frames[mine] = self.episodes[number].video(wanted)[where.reshape(rows[mine].shape)]
         return np.ascontiguousarray(np.moveaxis(frames, 1, 3)).reshape(len(steps), *self.observation_size, -1)
 
-    def head(self, training: npt.NDArray[np.int64], bins: int, mu: float) -> ActionHead:
+    def head(self, training: npt.NDArray[np.int64], bins: int = 21, mu: float = 20.0) -> ActionHead:
         """The head for these controls; a hold counts as long when 99 % of the holds in ``training`` are shorter."""
         head = ActionHead(self.controls, bins=bins, mu=mu)
         longest = []
