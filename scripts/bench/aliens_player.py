@@ -23,6 +23,7 @@ from Xlib.ext import xtest
 Picture = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 WIDTH, FLOOR = 640, 420
+LOOK_EVERY_S = 1 / 20
 ALIEN_SPEED, SHOT_SPEED = 13, 11  # px a game frame, as one sees when watching
 
 
@@ -110,11 +111,12 @@ def main() -> None:
         while not stop:
             now = Eyes(np.asarray(screen.grab({"left": 0, "top": 0, "width": WIDTH, "height": 480})))
             keys = decide(now, before)
+            time.sleep(LOOK_EVERY_S / 2)  # nobody reacts at once
             for name in held ^ keys:
                 xtest.fake_input(display, X.KeyPress if name in keys else X.KeyRelease, codes[name])
             display.sync()
             held, before = keys, now
-            due = max(due + 1 / 30, time.monotonic())
+            due = max(due + LOOK_EVERY_S, time.monotonic())
             time.sleep(max(0.0, due - time.monotonic()))
     for name in held:
         xtest.fake_input(display, X.KeyRelease, codes[name])
