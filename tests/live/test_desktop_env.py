@@ -186,12 +186,16 @@ def test_a_game_that_cannot_start_is_an_error_with_its_output(make: Make) -> Non
     assert children() == before
 
 
-def test_a_window_that_never_comes_is_an_error(make: Make) -> None:
-    env = make(more="").profile
-    del env
-    slow = make("--close-after", "0.01")
-    with pytest.raises((WindowError, GameCrashError)):
-        slow.reset()
+def test_a_window_that_never_comes_is_an_error(tmp_path: Path) -> None:
+    before = children()
+    (tmp_path / "sleeper.py").write_text("import time\ntime.sleep(60)\n")
+    text = PROFILE.format(game=tmp_path / "sleeper.py", arguments="").replace("timeout_s = 10", "timeout_s = 1")
+    (tmp_path / "never.toml").write_text(text)
+    env = gymnasium.make(gameon_env.ENV_ID, game=str(tmp_path / "never.toml"))
+    with pytest.raises(WindowError, match=r"no window of the game within"):
+        env.reset()
+    env.close()
+    assert children() == before
 
 
 def test_bad_actions_and_options_are_refused(make: Make) -> None:
