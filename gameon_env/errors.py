@@ -62,6 +62,18 @@ class StorageError(GameOnError, OSError):
     """Data could not be written: disk full, folder read-only."""
 
 
+class SessionError(GameOnError, ValueError):
+    """A recorded session is damaged, incomplete, locked, or of a newer version."""
+
+
+class VideoError(GameOnError, ValueError):
+    """A video cannot be written or read: no such codec, damaged, cut short."""
+
+
+class AudioError(GameOnError, RuntimeError):
+    """Sound cannot be recorded: no device, no sound server, a device that vanished."""
+
+
 class PolicyError(GameOnError, ValueError):
     """A saved policy is damaged, or was trained for other controls than the environment's."""
 
