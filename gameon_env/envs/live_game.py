@@ -1,36 +1,22 @@
-"""One running game: its display, process, picture and input, opened together and closed together."""
+"""One running game that an agent plays: what it injects reaches this game only."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import threading
-import time
-import weakref
 from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
 
 from gameon_env.clock import now_ns
 from gameon_env.controls import Command
-from gameon_env.desktop.display import PrivateDisplay, current_display, display_alive
+from gameon_env.desktop.display import display_alive
 from gameon_env.desktop.inject import Injector, open_injector
-from gameon_env.desktop.process import GameProcess
-from gameon_env.desktop.watchdog import Watchdog
-from gameon_env.envs.game_picture import GamePicture
-from gameon_env.errors import DisplayError, GameOnError, InputError, ProfileError, WindowError
-from gameon_env.events import Frame
-from gameon_env.games.log_tail import LogTail
+from gameon_env.errors import InputError
 from gameon_env.games.profile import Attach, Profile
-from gameon_env.games.readers import GameView
-
-EXIT_WAIT_S = 2.0
-"""How long a game whose window is gone may take to end, before that counts as a closed window."""
+from gameon_env.games.running_game import RunningGame
 
 
-class LiveGame:
-    """A game that is launched on a display, or found on one.
+class LiveGame(RunningGame):
+    """A game that is launched on a display, or found on one, and is played by injected input.
 
     Args:
         profile: the game.
@@ -39,119 +25,9 @@ class LiveGame:
     """
 
     def __init__(self, profile: Profile, display: str, attach: Attach | None = None) -> None:
-        self.profile = profile
-        self._attach = attach or profile.attach
-        self._display = display
-        self._owner_pid = os.getpid()
-        self._private: PrivateDisplay | None = None
-        self._watchdog: Watchdog | None = None
+        super().__init__(profile, display, attach)
         self._injector: Injector | None = None
         self._injecting = threading.Lock()
-        self._process: GameProcess | None = None
-        self._picture: GamePicture | None = None
-        self._folder: Path | None = None
-        self._remove_folder: weakref.finalize[[Path, int], LiveGame] | None = None
-        self._log: LogTail | None = None
-        self._origin = (0, 0)
-        self.display_name = ""
-        self.display_generation = 0
-        """How many displays have been opened: a new one may have the name of the last."""
-
-    @property
-    def shared(self) -> bool:
-        """Whether the display is one that a person uses: input goes out only while the game has the focus."""
-        return self._private is None
-
-    @property
-    def home(self) -> Path | None:
-        """The HOME that the game was given, if any."""
-        launch = self.profile.launch
-        return self._folder / "home" if self._folder and launch and launch.home == "private" else None
-
-    @property
-    def running(self) -> bool:
-        """Whether the game can be played: display, window and process are there."""
-        if self._picture is None or not self._display_usable():
-            return False
-        return self._picture.alive and (self._process is None or self._process.poll() is None)
-
-    def open_display(self) -> None:
-        """Start or reach the display, and get ready to inject; a display that was lost is opened anew.
-
-        Raises:
-            GameOnError: it cannot be; nothing is left behind.
-        """
-        self._check_owner()
-        if self._injector is not None and not self._display_usable():
-            self.close()
-        if self._injector is not None:
-            return
-        try:
-            self._open_display()
-        except BaseException:
-            self.close()
-            raise
-
-    def start(self, seed: int) -> None:
-        """Launch the game anew, or find it, and look at it.
-
-        Raises:
-            GameOnError: whatever was missing; nothing is left behind.
-        """
-        self.open_display()
-        try:
-            self._end_game()
-            launch = self.profile.launch
-            if launch is not None and self._attach is None:
-                self._launch(seed)
-                self._picture = GamePicture(
-                    self.display_name, self._process, title=launch.window, timeout_s=launch.timeout_s
-                )
-            else:
-                self._picture = GamePicture(self.display_name, attach=self._attach)
-                self._picture.focus()
-        except BaseException:
-            self.close()
-            raise
-
-    def refresh(self) -> None:
-        """Before an episode in a game that runs on: find what is attached to once more, and give it the focus."""
-        if self._picture is None:
-            return
-        if self._process is None:
-            self._picture.close()
-            self._picture = GamePicture(self.display_name, attach=self._attach)
-        self._picture.focus()
-
-    def adopt_largest_window(self) -> None:
-        """While the game starts: change to its largest window, where no title says which one it is."""
-        if self._picture is not None and self.profile.launch is not None and self.profile.launch.window is None:
-            self._picture.adopt_largest()
-
-    def grab(self) -> Frame:
-        """The picture of now, wherever the window is.
-
-        Raises:
-            CaptureError: the display is gone.
-            WindowError: the window is gone.
-        """
-        if self._picture is None:
-            raise WindowError("the game is not running; call reset()")
-        frame = self._picture.grab()
-        self._origin = self._picture.origin
-        return frame
-
-    @property
-    def origin(self) -> tuple[int, int]:
-        """``(left, top)`` of the game's picture on the display, as last seen."""
-        return self._origin
-
-    @property
-    def focused(self) -> bool:
-        """Whether input may go out: always on a private display, else while the game's window has the focus."""
-        if not self.shared:
-            return True
-        return self._picture is not None and self._picture.focused
 
     def inject(self, commands: Sequence[Command]) -> int:
         """Send input to the game. Returns when it went out, in ns.
@@ -192,110 +68,21 @@ class LiveGame:
             if display_alive(self.display_name):
                 raise
 
-    def exit_code(self, *, window_gone: bool = False) -> int | None:
-        """How the game's process ended, or None. A game whose window is gone is given some time to end."""
-        if self._process is None:
-            return None
-        end_ns = now_ns() + int(EXIT_WAIT_S * 1e9)
-        code = self._process.poll()
-        while code is None and window_gone and now_ns() < end_ns:
-            time.sleep(0.01)
-            code = self._process.poll()
-        if code is not None and self._picture is not None and self._picture.alive:
-            return None  # what ended was a launcher: the game itself is there
-        return code
-
-    def output_tail(self, lines: int = 5) -> str:
-        """The last lines that the game printed."""
-        return self._process.output_tail(lines) if self._process is not None else ""
-
-    def view(self, frame: Frame) -> GameView:
-        """What readers may look at, with this picture."""
-        return GameView(frame, self.exit_code(), self.new_output(), self.home)
-
-    def new_output(self) -> list[str]:
-        """Lines that the game printed since the last call."""
-        return self._log.new_lines() if self._log is not None else []
-
-    def close(self) -> None:
-        """End everything, whatever of it fails. May be called twice; in a forked child it does nothing."""
-        if os.getpid() != self._owner_pid:
-            return
-        with ExitStack() as parts:  # in the reverse order, each of them even where another one fails
-            parts.callback(self._forget)
-            if self._remove_folder is not None:
-                parts.callback(self._remove_folder)
-            for part in (self._watchdog, self._private, self._injector):
-                if part is not None:
-                    parts.callback(part.close)
-            parts.callback(self._end_game)
-
-    def _forget(self) -> None:
-        self._watchdog = self._private = self._injector = None
-        self._folder = self._remove_folder = None
+    def _open_display(self) -> None:
+        super()._open_display()
+        assert self._watchdog is not None
+        self._injector = open_injector(self.display_name, watchdog=self._watchdog)
 
     def _end_game(self) -> None:
-        process, picture = self._process, self._picture
-        self._process = self._picture = self._log = None
-        with ExitStack() as parts:
-            if process is not None:
-                if self._watchdog is not None and self._watchdog.alive:
-                    parts.callback(self._watchdog.unguard_process_group, process)
-                parts.callback(process.close)
-            if picture is not None:
-                parts.callback(picture.close)
-            parts.callback(self.release_all)
+        try:
+            self.release_all()
+        finally:
+            super()._end_game()
 
-    def _check_owner(self) -> None:
-        if os.getpid() != self._owner_pid:
-            raise GameOnError("this environment was made in another process: make one of its own in each process")
-
-    def _display_usable(self) -> bool:
-        return self._watchdog is not None and self._watchdog.alive and display_alive(self.display_name)
-
-    def _open_display(self) -> None:
-        launch = self.profile.launch
-        if self._display == "private":
-            if launch is None or self._attach is not None:
-                raise ProfileError(
-                    f"{self.profile.path}: a game that is already on a screen cannot be on a private display, which is "
-                    "empty: use display='current' or display=':N'"
-                )
-            self._private = PrivateDisplay(launch.screen_size, gl=launch.gl, cursor=launch.cursor)
-            self.display_name = self._private.name
-            self._watchdog = Watchdog.start(self.display_name, private=True)
-            self._watchdog.guard_display(self._private.pid)
-        else:
-            self.display_name = current_display() if self._display == "current" else self._display
-            if not display_alive(self.display_name):
-                raise DisplayError(
-                    f"the display {self.display_name} cannot be reached: start it, or use display='private'"
-                )
-            self._watchdog = Watchdog.start(self.display_name, private=False)
-        self._injector = open_injector(self.display_name, watchdog=self._watchdog)
-        self.display_generation += 1
-
-    def _launch(self, seed: int) -> None:
-        launch, watchdog = self.profile.launch, self._watchdog
-        assert launch is not None
-        assert watchdog is not None
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="gameon-"))
-            # Before the process: what ends by itself at exit ends in the reverse order.
-            self._remove_folder = weakref.finalize(self, _remove, self._folder, os.getpid())
-            watchdog.guard_folder(self._folder)
-        log = self._folder / "game.log"
-        self._process = GameProcess.launch(
-            launch.fill(seed=seed, folder=self.profile.path.parent),
-            display=self.display_name,
-            env=launch.env,
-            home=self.home,
-            log=log,
-        )
-        watchdog.guard_process_group(self._process)
-        self._log = LogTail(log)
-
-
-def _remove(folder: Path, owner_pid: int) -> None:
-    if os.getpid() == owner_pid:
-        shutil.rmtree(folder, ignore_errors=True)  # a file that the game still writes may come back
+    def _close_display(self) -> None:
+        injector, self._injector = self._injector, None
+        try:
+            if injector is not None:
+                injector.close()
+        finally:
+            super()._close_display()
