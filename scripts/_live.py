@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +42,7 @@ class Job:
         record_to: the folder for trajectories, or None.
         film: keep the frames of the first episode.
         observation_size: ``(height, width)`` of what is seen and recorded; a policy brings its own.
+        sample_buttons: the policy presses with the predicted probability, not from a threshold on.
     """
 
     game: str
@@ -49,6 +52,7 @@ class Job:
     record_to: str | None = None
     film: bool = False
     observation_size: tuple[int, int] = (128, 128)
+    sample_buttons: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,19 +74,28 @@ def share_out(job: Job, seeds: Sequence[int], processes: int) -> list[Job]:
 
 
 def run(jobs: Sequence[Job], on_episode: Callable[[str, float], None] | None = None) -> dict[str, Played]:
-    """Run jobs at once, each in its own process. Returns what came of them, joined by who played."""
+    """Run jobs at once, each in its own process. Returns what came of them, joined by who played.
+
+    However this process ends, by a signal too, the games end with it.
+    """
     context = multiprocessing.get_context("spawn")
-    with context.Manager() as manager:
-        told = manager.Queue()
-        with ProcessPoolExecutor(len(jobs), mp_context=context) as pool:
-            futures = [pool.submit(work, job, told) for job in jobs]
-            teller = threading.Thread(target=_tell, args=(told, on_episode))
-            teller.start()
-            try:
-                done = [future.result() for future in _as_they_fail_or_end(futures)]
-            finally:
-                told.put(None)
-                teller.join()
+    told = context.SimpleQueue()
+    with (
+        sigterm_as_exit(),
+        ProcessPoolExecutor(len(jobs), mp_context=context, initializer=_begin, initargs=(told,)) as pool,
+    ):
+        others = set(multiprocessing.active_children())
+        futures = [pool.submit(_work, job) for job in jobs]
+        teller = threading.Thread(target=_tell, args=(told, on_episode), daemon=True)
+        teller.start()
+        try:
+            done = [future.result() for future in as_completed(futures)]
+        except BaseException:
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
+            raise
+        told.put(None)
+        teller.join()
     joined = {}
     for who in dict.fromkeys(played.who for played in done):
         mine = [played for played in done if played.who == who]
@@ -97,9 +110,51 @@ def run(jobs: Sequence[Job], on_episode: Callable[[str, float], None] | None = N
 _JOINED = ("seeds", "scores", "lengths", "latencies_ms")
 
 
+@contextmanager
+def sigterm_as_exit() -> Iterator[None]:
+    """Meanwhile SIGTERM raises SystemExit, so that what is open gets closed."""
+    before = signal.signal(signal.SIGTERM, _exit)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _exit(*_: object) -> None:
+    sys.exit(128 + signal.SIGTERM)
+
+
+_told: list[Any] = []
+"""In a worker: the queue of episodes' scores."""
+
+
+def _begin(told: Any) -> None:
+    """A worker's first act: from now on it ends, its game closed, when it is asked to or its parent is gone."""
+    _told.append(told)
+    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the parent as well, which ends its workers
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _work(job: Job) -> Played:
+    try:
+        return work(job, _told[0])
+    except SystemExit as end:
+        os._exit(int(end.code or 0))  # the pool would take it for a result, and wait for more work
+
+
 def work(job: Job, told: Any) -> Played:
     """One process' part: play the episodes one after the other."""
-    agent = Policy.load(Path(job.who)) if job.who.endswith(".safetensors") else None
+    agent = None
+    if job.who.endswith(".safetensors"):
+        agent = Policy.load(Path(job.who), sample_buttons=job.sample_buttons)
     size = agent.spec.observation_size if agent else job.observation_size
     env = gymnasium.make(
         gameon_env.ENV_ID, game=job.game, display="private", observation_size=size, render_mode="rgb_array"
@@ -169,14 +224,6 @@ def as_results(scored: Mapping[str, Played]) -> list[Result]:
         for who, played in scored.items()
     ]
     return sorted(results, key=lambda result: ["player", "agent", *names.values()].index(result.name))
-
-
-def _as_they_fail_or_end(futures: Sequence[Future[Played]]) -> Iterator[Future[Played]]:
-    for future in as_completed(futures):
-        if future.exception() is not None:
-            for other in futures:
-                other.cancel()
-        yield future
 
 
 def _tell(told: Any, on_episode: Callable[[str, float], None] | None) -> None:

@@ -14,13 +14,19 @@ from gameon_env.errors import GameOnError
 COMMANDS = {
     "doctor": "What this machine can do, and the command that mends each lack.",
     "games": "The games there are, and what their profiles say.",
+    "record": "Record a person, or an agent, who plays: video, input and sound.",
     "play": "Let an agent play a live game.",
     "train": "Learn from recordings.",
     "evaluate": "Score a policy on the live game, against random and the recording.",
+    "sessions": "The sessions that were recorded: list, show, tag, verify, delete.",
+    "import": "Bring recordings that other programs made into the catalogue.",
     "recover": "Bring back what a killed recording left.",
     "teach": "Teach a font, so that a score can be read off the screen.",
 }
 """Command (and its module in this package) -> its line in ``gameon --help``."""
+
+MODULES = {"import": "imports"}
+"""Commands whose module has another name: Python keeps this word to itself."""
 
 
 def make_app(names: Sequence[str]) -> typer.Typer:
@@ -34,7 +40,7 @@ def make_app(names: Sequence[str]) -> typer.Typer:
         """Any game on your desktop as a Gymnasium environment: play, record, learn, and let the agent play."""
 
     for name in names:
-        module = importlib.import_module(f"gameon_env.cli.{name}")
+        module = importlib.import_module(f"gameon_env.cli.{MODULES.get(name, name)}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name, short_help=COMMANDS[name], rich_help_panel=None)
         else:

@@ -30,5 +30,15 @@ class Region:
             and self.top + self.height <= height
         )
 
+    def overlaps(self, other: Region) -> bool:
+        """Whether they have a pixel in common."""
+        across = self.left < other.left + other.width and other.left < self.left + self.width
+        return across and self.top < other.top + other.height and other.top < self.top + self.height
+
+    def covers(self, other: Region) -> bool:
+        """Whether all of ``other`` lies in it."""
+        across = self.left <= other.left and self.left + self.width >= other.left + other.width
+        return across and self.top <= other.top and self.top + self.height >= other.top + other.height
+
     def __str__(self) -> str:
         return f"{self.width}x{self.height}+{self.left}+{self.top}"

@@ -97,6 +97,34 @@ class Wire:
             raise DisplayError(f"display {self.name} has no {extension} extension, which is needed for input events")
         return self._opcodes[extension]
 
+    def extension(self, name: str) -> tuple[int, int] | None:
+        """The major opcode of an extension and the number of its first event; None where the server has it not.
+
+        Raises:
+            OSError: the server is gone.
+        """
+        text = name.encode()
+        padded = text + bytes(-len(text) % 4)
+        reply = self.request(struct.pack("=BxHHxx", 98, 2 + len(padded) // 4, len(text)) + padded)
+        return (reply[9], reply[10]) if reply[8] else None
+
+    def new_id(self) -> int:
+        """An id for something that this connection makes in the server."""
+        number: int = self._display.display.allocate_resource_id()
+        return number
+
+    def time_ns(self, arrival_ns: int, stamp_ms: int) -> int:
+        """When an event happened that the server stamped ``stamp_ms`` and that was read at ``arrival_ns``.
+
+        The server stamps whole milliseconds, so arrival is finer where it is soon after.
+        """
+        if not self.monotonic_clock:
+            return arrival_ns
+        age_ms = (arrival_ns // 1_000_000 - stamp_ms) % 2**32
+        if age_ms >= 2**31:  # stamped after it arrived, by a millisecond's rounding
+            return arrival_ns
+        return min(arrival_ns, (arrival_ns // 1_000_000 - age_ms) * 1_000_000 + 999_999)
+
     def fileno(self) -> int:
         return self._socket.fileno()
 

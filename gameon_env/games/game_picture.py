@@ -77,6 +77,16 @@ class GamePicture:
         return self._whole.left, self._whole.top
 
     @property
+    def region(self) -> Region:
+        """Where the picture is on the display, as last seen; it may lie partly outside the screen."""
+        return self._whole
+
+    @property
+    def window_id(self) -> int | None:
+        """The window whose picture it is, or that is played on this monitor or region; None where there is none."""
+        return self._window.id if self._window is not None else None
+
+    @property
     def alive(self) -> bool:
         """Whether the window is there; True for a monitor or a region without one."""
         return self._capture is not None and (self._window is None or self._window.alive)

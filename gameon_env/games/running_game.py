@@ -13,8 +13,9 @@ from pathlib import Path
 from gameon_env.clock import now_ns
 from gameon_env.desktop.display import PrivateDisplay, current_display, display_alive
 from gameon_env.desktop.process import GameProcess
+from gameon_env.desktop.sound_server import PrivateSoundServer
 from gameon_env.desktop.watchdog import Watchdog
-from gameon_env.errors import DisplayError, GameOnError, ProfileError, WindowError
+from gameon_env.errors import AudioError, DisplayError, GameOnError, MissingProgramError, ProfileError, WindowError
 from gameon_env.events import Frame
 from gameon_env.games.game_picture import GamePicture
 from gameon_env.games.log_tail import LogTail
@@ -32,13 +33,19 @@ class RunningGame:
         profile: the game.
         display: ``private``, ``current`` or ``:N``.
         attach: where to find the game, in place of what the profile says.
+        sound: give a game on a private display a sound server of its own, where this machine has what it needs.
     """
 
-    def __init__(self, profile: Profile, display: str, attach: Attach | None = None) -> None:
+    def __init__(self, profile: Profile, display: str, attach: Attach | None = None, *, sound: bool = False) -> None:
         self.profile = profile
         self._attach = attach or profile.attach
         self._display = display
         self._owner_pid = os.getpid()
+        self._sound = sound
+        self.sound_server: PrivateSoundServer | None = None
+        """The game's own sound server; None where it plays on the person's, or nowhere."""
+        self.sound_fault = ""
+        """Why a game that was to have a sound server of its own has none."""
         self._private: PrivateDisplay | None = None
         self._watchdog: Watchdog | None = None
         self._process: GameProcess | None = None
@@ -141,6 +148,13 @@ class RunningGame:
         return self._origin
 
     @property
+    def picture(self) -> GamePicture:
+        """Its picture. Raises ``WindowError`` before :meth:`start`."""
+        if self._picture is None:
+            raise WindowError("the game is not running: start it first")
+        return self._picture
+
+    @property
     def focused(self) -> bool:
         """Whether the keyboard is the game's: always on a private display, else while its window has the focus."""
         if not self.shared:
@@ -185,12 +199,12 @@ class RunningGame:
 
     def _close_display(self) -> None:
         with ExitStack() as parts:
-            for part in (self._watchdog, self._private):
+            for part in (self._watchdog, self._private, self.sound_server):
                 if part is not None:
                     parts.callback(part.close)
 
     def _forget(self) -> None:
-        self._watchdog = self._private = None
+        self._watchdog = self._private = self.sound_server = None
         self._folder = self._remove_folder = None
 
     def _end_game(self) -> None:
@@ -223,6 +237,8 @@ class RunningGame:
             self.display_name = self._private.name
             self._watchdog = Watchdog.start(self.display_name, private=True)
             self._watchdog.guard_display(self._private.pid)
+            if self._sound:
+                self._open_sound()
         else:
             self.display_name = current_display() if self._display == "current" else self._display
             if not display_alive(self.display_name):
@@ -231,6 +247,12 @@ class RunningGame:
                 )
             self._watchdog = Watchdog.start(self.display_name, private=False)
         self.display_generation += 1
+
+    def _open_sound(self) -> None:
+        try:
+            self.sound_server, self.sound_fault = PrivateSoundServer(), ""
+        except (AudioError, MissingProgramError) as error:
+            self.sound_fault = str(error)
 
     def _launch(self, seed: int) -> None:
         launch, watchdog = self.profile.launch, self._watchdog
@@ -245,7 +267,7 @@ class RunningGame:
         self._process = GameProcess.launch(
             launch.fill(seed=seed, folder=self.profile.path.parent),
             display=self.display_name,
-            env=launch.env,
+            env={**(self.sound_server.environment if self.sound_server else {}), **launch.env},
             home=self.home,
             log=log,
         )

@@ -24,6 +24,10 @@ class CloneNetwork(nn.Module):
     a fine one and one that has seen the whole surroundings, as *which* victim is the nearest is no local question.
     The *grid* keeps all the coarsest map says, squeezed to few channels.
 
+    With ``lines``, each place of the fine map also knows the strongest that there is anywhere in its column and its
+    row, and the network also reads *whether* something is found, wherever that is: what falls from high above matters
+    as soon as it is in line, long before both are within one convolution's sight.
+
     Args:
         observation_size: ``(height, width)`` of the frames, each at least 32.
         stack: frames in one input.
@@ -33,6 +37,7 @@ class CloneNetwork(nn.Module):
         grid: channels of the grid.
         hidden: size of the two fully connected layers.
         dropout: between them, while training.
+        lines: whether places are told what lies in line with them.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class CloneNetwork(nn.Module):
         grid: int = 16,
         hidden: int = 256,
         dropout: float = 0.1,
+        lines: bool = False,
     ) -> None:
         super().__init__()
         self.kwargs: dict[str, Any] = {
@@ -56,6 +62,7 @@ class CloneNetwork(nn.Module):
             "grid": grid,
             "hidden": hidden,
             "dropout": dropout,
+            "lines": lines,
         }
         first, second, third, fourth, fifth = widths
         self.near = nn.Sequential(
@@ -75,8 +82,9 @@ class CloneNetwork(nn.Module):
         self.columns: torch.Tensor
         self.register_buffer("rows", torch.linspace(-1, 1, near.shape[2]), persistent=False)
         self.register_buffer("columns", torch.linspace(-1, 1, near.shape[3]), persistent=False)
+        self.lines = _Lines(third, fifth) if lines else None
         self.body = nn.Sequential(
-            nn.Linear(2 * keypoints + grid * cells, hidden),
+            nn.Linear(2 * keypoints + grid * cells + (fifth if lines else 0), hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(hidden, hidden),
@@ -90,8 +98,14 @@ class CloneNetwork(nn.Module):
         far = self.far(near)
         grid = functional.relu(self.squeeze(far))
         around = functional.interpolate(self.far_part(far), size=near.shape[2:])
-        points = self._positions(self.points(self.mix(functional.relu(self.near_part(near) + around))))
-        logits: torch.Tensor = self.head(self.body(torch.cat((points, grid.flatten(1)), dim=1)))
+        seen = self.near_part(near) + around
+        if self.lines is not None:
+            seen = seen + self.lines(near, self.rows, self.columns)
+        mixed = self.mix(functional.relu(seen))
+        found = [self._positions(self.points(mixed)), grid.flatten(1)]
+        if self.lines is not None:
+            found.append(mixed.amax(dim=(2, 3)))
+        logits: torch.Tensor = self.head(self.body(torch.cat(found, dim=1)))
         return logits
 
     def _positions(self, heat: torch.Tensor) -> torch.Tensor:
@@ -99,6 +113,24 @@ class CloneNetwork(nn.Module):
         x = (share.sum(dim=2) * self.columns).sum(dim=2)
         y = (share.sum(dim=3) * self.rows).sum(dim=2)
         return 4 * torch.cat((x, y), dim=1)  # what counts is mostly near the middle
+
+
+class _Lines(nn.Module):
+    """For each place of a map, what is strongest in and near its column, and in and near its row."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.placed = nn.Conv2d(inputs + 2, outputs, 1)
+        self.column = nn.Conv1d(outputs, outputs, 5, padding=2)
+        self.row = nn.Conv1d(outputs, outputs, 5, padding=2)
+
+    def forward(self, near: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """``(N, inputs, h, w)``, and where its rows ``(h,)`` and columns ``(w,)`` lie, to ``(N, outputs, h, w)``."""
+        shape = (len(near), 1, len(rows), len(columns))
+        y, x = rows[:, None].expand(shape).to(near.dtype), columns.expand(shape).to(near.dtype)
+        placed = functional.relu(self.placed(torch.cat((near, y, x), dim=1)))
+        along: torch.Tensor = self.column(placed.amax(dim=2))[:, :, None] + self.row(placed.amax(dim=3))[..., None]
+        return along
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:

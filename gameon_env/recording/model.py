@@ -73,6 +73,7 @@ class SessionEnd:
         reason: ``stopped``, ``game ended``, ``duration``, ``signal``, ``disk full``, ``display lost``, ``killed`` ...
         missing: what is missing, in words; empty for a whole session.
         checksums: file name -> SHA-256 in hex, for ``verify``.
+        who: who played, by where the input came from; None leaves what the start said.
     """
 
     ended_at: str
@@ -80,6 +81,7 @@ class SessionEnd:
     reason: str
     missing: tuple[str, ...] = ()
     checksums: Mapping[str, str] = field(default_factory=dict)
+    who: Who | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,17 @@
 
     python scripts/bench/aliens_player.py --display :99
 
-It steps out of the way of bombs, drives to where a shot will meet the lowest alien, and shoots when the last shot is
-on its way.
+It keeps to the middle, steps out of the way of bombs as soon as they fall, and shoots when the last shot is on its
+way.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import signal
 import time
+from collections.abc import Sequence
 
 import cv2
 import mss
@@ -22,9 +24,13 @@ from Xlib.ext import xtest
 
 Picture = npt.NDArray[np.uint8]
 Box = tuple[int, int, int, int]
-WIDTH, FLOOR = 640, 420
+Bomb = tuple[int, int, int]
+"""Left, right and bottom."""
+WIDTH, GROUND, WALL = 640, 425, 50
+MIDDLE, MIDDLE_HALF = 320, 100
+SEEN_FROM, MARGIN = 130, 75  # a bomb counts from this height on, and is given so wide a berth, in pixels
+LOW = 280  # from here on, there is no time to cross under a bomb
 LOOK_EVERY_S = 1 / 20
-ALIEN_SPEED, SHOT_SPEED = 13, 11  # px a game frame, as one sees when watching
 
 
 def boxes(mask: npt.NDArray[np.bool_], close: int) -> list[Box]:
@@ -39,83 +45,78 @@ class Eyes:
 
     def __init__(self, picture: Picture) -> None:
         blue, green, red = (picture[:, :, i].astype(np.int16) for i in range(3))
-        sky = picture[:FLOOR, :, :3].max(axis=2) > 110
-        self.aliens = [(x + w // 2, y + h // 2) for x, y, w, h in boxes(sky, 9) if w > 55 and 40 < h < 75]
-        yellow = (red > 150) & (green > 150) & (blue < 140)
-        self.bombs = [(x + w // 2, y + h) for x, y, w, h in boxes(yellow, 3) if 10 < w < 20 and h > 16]
-        shot = (red > 100) & (green < 40) & (blue > 90) & (blue < 130)
-        self.shots = [(x + w // 2, y) for x, y, w, h in boxes(shot, 5) if w < 14]
+        bright = (red > 150) & (blue < 140) & (red > blue + 60)  # bombs, and explosions, which are far larger
+        self.bombs = [
+            (x, x + w, y + h) for x, y, w, h in boxes(bright, 7) if 10 < w < 48 and 16 < h < 60 and y + h > SEEN_FROM
+        ]
         ground = green > red + 3
-        ground[:425] = False
+        ground[:GROUND] = False
         cars = [(x + w // 2) for x, _, w, _ in boxes(ground, 7) if w > 50]
         self.car = cars[0] if cars else None
 
 
-def decide(now: Eyes, before: Eyes | None) -> set[str]:
-    """The keys to hold: of Left, Right and space."""
+def decide(now: Eyes) -> set[str]:
+    """The keys to hold: of Left, Right and space. No memory: what is right can be seen on the picture."""
     if now.car is None:
         return set()
     keys = set()
-    target = meet(now, before)
-    threats = [x for x, bottom in now.bombs if bottom > 230 and abs(x - now.car) < 70]
-    if threats:
-        nearest = min(threats, key=lambda x: abs(x - now.car))
-        away = "Right" if nearest < now.car else "Left"
-        if now.car < 70:
-            away = "Right"
-        elif now.car > WIDTH - 70:
-            away = "Left"
-        keys.add(away)
-    elif target is not None and abs(target - now.car) > 20:
-        way = 1 if target > now.car else -1
-        if not any(bottom > 200 and 0 < (x - now.car) * way < 110 for x, bottom in now.bombs):
-            keys.add("Right" if way > 0 else "Left")
-    fresh = any(y > 300 for _, y in now.shots)
-    if target is not None and abs(target - now.car) < 60 and not fresh:
-        keys.add("space")
+    there = safe_place(now.car, now.bombs)
+    if there == now.car and abs(now.car - MIDDLE) > MIDDLE_HALF:
+        home = now.car + (30 if now.car < MIDDLE else -30)
+        if safe_place(home, now.bombs) == home:
+            there = home
+    if abs(there - now.car) > 4:
+        keys.add("Right" if there > now.car else "Left")
     return keys
 
 
-def meet(now: Eyes, before: Eyes | None) -> int | None:
-    """Where a shot fired now would meet the lowest alien."""
-    if not now.aliens:
-        return None
-    x, y = max(now.aliens, key=lambda alien: alien[1])
-    way = 0
-    for old_x, old_y in before.aliens if before else []:
-        if abs(old_y - y) < 6 and 0 < abs(x - old_x) < 90:
-            way = 1 if x > old_x else -1
-    ahead = x + way * ALIEN_SPEED * max(FLOOR - y, 0) / (SHOT_SPEED + 1)
-    low, high = 40, WIDTH - 40
-    if ahead < low:
-        ahead = 2 * low - ahead
-    if ahead > high:
-        ahead = 2 * high - ahead
-    return int(min(max(ahead, low), high))
+def safe_place(car: int, bombs: Sequence[Bomb]) -> int:
+    """The nearest place that no bomb will come near, on this side of those too low to cross under."""
+    blocked = np.zeros(WIDTH, bool)
+    blocked[:WALL] = blocked[-WALL:] = True
+    for left, right, _ in bombs:
+        blocked[max(left - MARGIN, 0) : right + MARGIN] = True
+    if not blocked[min(max(car, WALL), WIDTH - WALL - 1)]:
+        return car
+    for left, right, bottom in bombs:
+        if bottom > LOW and left + right < 2 * car:
+            blocked[:left] = True
+        elif bottom > LOW:
+            blocked[right:] = True
+    free = np.flatnonzero(~blocked)
+    return int(free[abs(free - car).argmin()]) if len(free) else car
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--display", required=True)
-    parser.add_argument("--seed", help="not used: it plays the same way each time")
+    parser.add_argument("--noise", type=float, default=0.0, help="deliberate mistakes a second")
+    parser.add_argument("--seed", type=int, default=0, help="of the mistakes")
     options = parser.parse_args()
     display = Display(options.display)
     codes = {name: display.keysym_to_keycode(XK.string_to_keysym(name)) for name in ("Left", "Right", "space")}
     held: set[str] = set()
-    stop = []
+    looks, stop = 0, []
+    mistakes, wrong_way, wrong_until = random.Random(options.seed), "Left", 0
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.append(True))
-    before: Eyes | None = None
     with mss.MSS(display=options.display) as screen:
         due = time.monotonic()
         while not stop:
             now = Eyes(np.asarray(screen.grab({"left": 0, "top": 0, "width": WIDTH, "height": 480})))
-            keys = decide(now, before)
+            keys = decide(now)
+            if mistakes.random() < options.noise * LOOK_EVERY_S:  # short: what is worth learning is how to mend it
+                wrong_way, wrong_until = mistakes.choice(("Left", "Right")), looks + 5
+            if now.car is not None and looks < wrong_until:
+                keys = {wrong_way}
+            if now.car is not None and looks % 4 < 2:  # a shot needs a press of its own
+                keys.add("space")
+            looks += 1
             time.sleep(LOOK_EVERY_S / 2)  # nobody reacts at once
             for name in held ^ keys:
                 xtest.fake_input(display, X.KeyPress if name in keys else X.KeyRelease, codes[name])
             display.sync()
-            held, before = keys, now
+            held = keys
             due = max(due + LOOK_EVERY_S, time.monotonic())
             time.sleep(max(0.0, due - time.monotonic()))
     for name in held:

@@ -14,6 +14,7 @@ import argparse
 import secrets
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,33 @@ from gameon_env.data_processing.trajectory import load_episodes  # noqa: E402
 from gameon_env.learning.behavioral_cloning import CloningConfig, clone  # noqa: E402
 from gameon_env.learning.evaluation import score_table  # noqa: E402
 
-PLAYERS: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
-    "rescue": (str(SCRIPTS / "demo_player.py"), ("--noise", "0.1"), {"mirror": "both"}),
-    "aliens": (str(SCRIPTS / "bench" / "aliens_player.py"), (), {"mirror": "horizontal", "stack": 2}),
+
+@dataclass(frozen=True)
+class Player:
+    """Who is cloned, and how.
+
+    Attributes:
+        script: plays the game.
+        mistakes: makes it show mistakes, and how to mend them, while it is recorded.
+        learning: of the :class:`~gameon_env.learning.behavioral_cloning.CloningConfig`.
+        sample_buttons: the clone presses with the predicted probability, not from a threshold on.
+    """
+
+    script: Path
+    mistakes: tuple[str, ...]
+    learning: dict[str, Any]
+    sample_buttons: bool = False
+
+
+PLAYERS = {
+    "rescue": Player(SCRIPTS / "demo_player.py", ("--noise", "0.1"), {"mirror": "both"}),
+    "aliens": Player(
+        SCRIPTS / "bench" / "aliens_player.py",
+        ("--noise", "0.15"),
+        {"mirror": "horizontal", "lines": True, "rest_share": 0.15, "batch_size": 32, "learning_rate": 1.5e-3},
+        sample_buttons=True,
+    ),
 }
-"""Game -> its player, what makes it show mistakes and how to mend them while it is recorded, and how it is learned."""
 
 
 def main() -> int:
@@ -46,8 +69,8 @@ def main() -> int:
     options = parser.parse_args()
     console, start = Console(highlight=False), time.monotonic()
     folder = options.output / f"clone_{options.game}_{time.strftime('%Y%m%d_%H%M%S')}"
-    script, mistakes, learning = PLAYERS[options.game]
-    player = ("{python}", script, "--display", "{display}", "--seed", "{seed}")
+    cloned = PLAYERS[options.game]
+    player = ("{python}", str(cloned.script), "--display", "{display}", "--seed", "{seed}")
 
     def say(text: str) -> None:
         console.print(f"{time.monotonic() - start:6.0f} s  {text}", markup=False)
@@ -56,18 +79,19 @@ def main() -> int:
         return [secrets.randbits(31) for _ in range(count)]
 
     say(f"recording {options.games} games into {folder}")
-    job = Job(options.game, "player", (), (*player, *mistakes), record_to=str(folder / "recordings"))
+    job = Job(options.game, "player", (), (*player, *cloned.mistakes), record_to=str(folder / "recordings"))
     recorded = run(share_out(job, fresh(options.games), options.at_once))["player"]
     say(f"{sum(recorded.lengths)} steps, mean score {sum(recorded.scores) / len(recorded.scores):.1f}")
     policy = folder / "policy.safetensors"
-    config = CloningConfig(epochs=1000, minutes=options.minutes, **learning)
+    config = CloningConfig(epochs=1000, minutes=options.minutes, **cloned.learning)
     learned = clone(load_episodes(folder / "recordings"), policy, config)
     say(f"trained: {len(learned.curve)} epochs, best {learned.best.epoch}")
     seeds = fresh(options.episodes)
     scored = {}
     for who in ("player", str(policy), "random", "random held"):
         command = player if who == "player" else ()
-        scored |= run(share_out(Job(options.game, who, (), command), seeds, options.at_once))
+        job = Job(options.game, who, (), command, sample_buttons=cloned.sample_buttons)
+        scored |= run(share_out(job, seeds, options.at_once))
         say(f"{Path(who).stem}: {sorted(scored[who].scores)}")
     results = as_results(scored)
     console.print(score_table(results, reference="player"))

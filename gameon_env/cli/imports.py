@@ -1,0 +1,76 @@
+"""``gameon import``: bring recordings that other programs made into the catalogue."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from gameon_env.cli.console import open_console
+from gameon_env.recording.original_gameon import Imported, import_original
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+_STYLES = {"imported": "green", "there already": "", "failed": "red"}
+
+
+@app.callback()
+def imports() -> None:
+    """Bring recordings that other programs made into the catalogue. Originals are only read."""
+
+
+@app.command("gameon-db", short_help="Recordings of the original GameOn.")
+def gameon_db(
+    path: Annotated[Path, typer.Argument(help="The original's gameon.db, or the folder that holds it.")],
+    data_dir: Annotated[Path | None, typer.Option(help="Where the sessions go: $GAMEON_DATA_DIR or ./data.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Import the recordings of the original GameOn: video, sound and input. Run twice, imported once.
+
+    What was written as rows of input and frames comes out as events and frames, and both are printed. Rows that have
+    no words here stay in the session's folder, in original_events.jsonl.
+    """
+    console, done = open_console(soft_wrap=True), []
+    for session in import_original(path, data_dir):
+        done.append(session)
+        if not as_json:
+            console.print(Text.assemble(f"{session.number}: {session.game}: ", _result(session)))
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(session) for session in done], indent=2, default=str))
+    else:
+        console.print(_table(done) if done else "no sessions in it")
+        for session in done:
+            for note in session.notes:
+                console.print(f"{session.number}: {note}")
+            for what, count in session.unknown.items():
+                console.print(f"{session.number}: unknown, kept as it was: {what} ({count} x)")
+    if any(session.result == "failed" for session in done):
+        raise typer.Exit(1)
+
+
+def _result(session: Imported) -> Text:
+    where = f": {session.folder.name}" if session.folder is not None else ""
+    return Text.assemble((session.result, _STYLES[session.result]), where)
+
+
+def _table(sessions: list[Imported]) -> Table:
+    table = Table("", "game", "rows in", "taken", "repeated", "unknown", "events", "frames in", "frames", "")
+    imported = [session for session in sessions if session.result == "imported"]
+    for session in sessions:
+        counts = _counts(session) if session in imported else [session.rows] + [""] * 6
+        table.add_row(str(session.number), session.game, *map(str, counts), Text(session.result))
+    sums = [sum(column) for column in zip(*map(_counts, imported), strict=True)] or [0] * 7
+    table.add_section()
+    table.add_row("", "imported", *map(str, sums), f"{len(imported)} of {len(sessions)}")
+    return table
+
+
+def _counts(session: Imported) -> list[int]:
+    unknown = sum(session.unknown.values())
+    counts = [session.rows, session.taken, session.repeated, unknown, session.events]
+    return [*counts, session.frames_in, session.frames]

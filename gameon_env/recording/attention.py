@@ -1,0 +1,88 @@
+"""When the game may be recorded: not while it is paused, and only while its window has the focus."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from gameon_env.clock import now_ns
+from gameon_env.desktop.focus import FocusWatch
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """From ``t_ns`` on (the clock's time) it is recorded, or not and why."""
+
+    t_ns: int
+    recording: bool
+    reason: str
+
+
+class Attention:
+    """Follows the pause key and the focus; :meth:`turns` says when recording stopped and went on.
+
+    Args:
+        focus: watches the game's window; None where nobody else can have the focus.
+    """
+
+    def __init__(self, focus: FocusWatch | None) -> None:
+        self._focus = focus
+        self._focused = focus.focused if focus is not None else True
+        self._changes: list[tuple[int, str, bool]] = []
+        self._lock = threading.Lock()
+        self._asked = False
+        self._paused = False
+        self._recording = self._focused
+
+    @property
+    def recording(self) -> bool:
+        """Whether a picture that is caught now may be kept. Safe to ask from any thread."""
+        return not self._asked and (self._focus is None or self._focus.focused)
+
+    @property
+    def paused(self) -> bool:
+        """Whether a person asked for a pause."""
+        return self._asked
+
+    def pause(self, on: bool) -> None:
+        """Ask for a pause, or for its end. Safe to call from any thread."""
+        with self._lock:
+            if on != self._asked:
+                self._asked = on
+                self._changes.append((now_ns(), "pause", on))
+
+    def follow(self, focus: FocusWatch) -> None:
+        """The game opened another window: watch that one from now on."""
+        if self._focus is not None:
+            self._focus.close()
+        self._focus = focus
+        with self._lock:
+            self._changes.append((now_ns(), "focus", focus.focused))
+
+    def turns(self) -> list[Turn]:
+        """What changed since the last call, by time."""
+        with self._lock:
+            changes = list(self._changes)
+            self._changes.clear()
+        if self._focus is not None:
+            changes += [(t_ns, "focus", on) for t_ns, on in self._focus.transitions()]
+        turns = []
+        for t_ns, kind, on in sorted(changes):
+            if kind == "pause":
+                self._paused = on
+            else:
+                self._focused = on
+            recording = self._focused and not self._paused
+            if recording != self._recording:
+                self._recording = recording
+                turns.append(Turn(t_ns, recording, "" if recording else "paused" if self._paused else "focus"))
+        return turns
+
+    def known_until(self, t_ns: int) -> int:
+        """Up to when it is known whether to record: no later than ``t_ns``."""
+        return t_ns if self._focus is None else min(t_ns, self._focus.confirmed_ns)
+
+    def close(self) -> None:
+        """Let go of the window."""
+        if self._focus is not None:
+            self._focus.close()

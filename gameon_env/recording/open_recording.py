@@ -1,0 +1,292 @@
+"""A recording while it runs: its parts opened together, and finished together into one complete session."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import shutil
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+
+from gameon_env import __version__
+from gameon_env.clock import now_ns
+from gameon_env.desktop.changes import open_changes
+from gameon_env.desktop.display import display_alive
+from gameon_env.desktop.focus import FocusWatch, open_focus
+from gameon_env.desktop.gamepad import GamepadListener
+from gameon_env.desktop.listen import open_listener
+from gameon_env.desktop.region import Region
+from gameon_env.desktop.windows import open_window
+from gameon_env.errors import GameOnError, InputError, MissingPartError, StorageError, WindowError
+from gameon_env.events import Frame
+from gameon_env.games.profile import Profile
+from gameon_env.games.running_game import RunningGame
+from gameon_env.keys import MOUSE_POSITION
+from gameon_env.paths import data_dir
+from gameon_env.recording.attention import Attention
+from gameon_env.recording.catalogue import Catalogue
+from gameon_env.recording.frame_pump import FramePump, fitted
+from gameon_env.recording.input_log import InputLog, Source
+from gameon_env.recording.model import VIDEO_FILE, AudioClockRow, Gap, SessionEnd, SessionInfo, Who
+from gameon_env.recording.recorder_loop import Parts, RecorderLoop
+from gameon_env.recording.recorder_options import RecorderOptions
+from gameon_env.recording.session_folder import new_session_folder
+from gameon_env.recording.session_writer import SessionWriter
+from gameon_env.recording.sound_tracks import SoundSources
+from gameon_env.recording.verification import media_checksums
+from gameon_env.recording.video import VideoWriter
+from gameon_env.recording.window_lock import WindowLock
+
+START_FREE_MB = 48.0
+"""What must be free to begin: a minute of video, and the room to finish properly."""
+
+
+class OpenRecording:
+    """Opens the game and all that records it, and begins.
+
+    Args:
+        profile: the game.
+        title: its name in the catalogue.
+        options: how it is recorded.
+
+    Raises:
+        GameOnError: something is missing; nothing is left behind.
+    """
+
+    def __init__(self, profile: Profile, title: str, options: RecorderOptions) -> None:
+        self.profile = profile
+        self.title = title
+        self.options = options
+        self.ended = threading.Event()
+        self.end_reason = ""
+        self.notices: list[str] = []
+        self._error: BaseException | None = None
+        self._stack = ExitStack()
+        try:
+            self._open()
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def stop(self, reason: str) -> Path:
+        """End it, and wait until the session is complete. Raises what kept it from that."""
+        self.loop.stop(reason)
+        self.loop.thread.join()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        return self.folder
+
+    def _open(self) -> None:
+        options, stack = self.options, self._stack
+        folder = data_dir(options.data_dir)
+        self._catalogue = Catalogue(folder)
+        stack.callback(self._catalogue.close)
+        _check_room(folder)
+        self._game = RunningGame(self.profile, options.display, options.attach, sound=options.system_audio is True)
+        stack.callback(self._game.close)
+        self._game.start(options.seed or 0)
+        display = self._game.display_name
+        target = options.attach or f"window {self._game.picture.window_id}"
+        stack.callback(WindowLock(display, str(target)).release)
+        sounds = SoundSources(options, self._game.sound_server, self._game.sound_fault)
+        self.notices += sounds.missing.values()
+        self._size = self._grab()[0].size
+        attention = Attention(self._open_focus())
+        stack.callback(attention.close)
+        self._attention = attention
+        log = self._open_log()
+        start_ns = now_ns()
+        held, pointer = log.begin(), self._listener.pointer()
+        self._info = self._describe(start_ns, tuple(sorted(held)), pointer)
+        self.folder = new_session_folder(folder, self.title, datetime.datetime.now())
+        writer = SessionWriter.create(self.folder, self._info)
+        stack.callback(writer.close)
+        video = VideoWriter(self.folder / VIDEO_FILE, self._size, codec=options.codec, quality=options.quality)
+        pump = FramePump(
+            self._grab, open_changes(display, self._region), video, self._size, start_ns, options.fps,
+            lambda: attention.recording, self._check_game,
+        )  # fmt: skip
+        clock_rows: deque[AudioClockRow] = deque()
+        gaps: deque[Gap] = deque()
+        tracks = sounds.open_tracks(self.folder, start_ns, clock_rows.append, gaps.append)
+        for track in tracks:
+            stack.callback(track.close)
+        self.parts = Parts(
+            self.folder, start_ns, writer, pump, log, attention, tracks, clock_rows, gaps,
+            self._follow_window, self._why_gone,
+        )  # fmt: skip
+        self._catalogue.add(self.folder)
+        self.loop = RecorderLoop(self.parts, options.duration_s, self._finish)
+        pump.start()
+        self.loop.start()
+
+    def _grab(self) -> tuple[Frame, Region]:
+        picture = self._game.picture
+        frame = picture.grab()
+        self._region, self._window_id = picture.region, picture.window_id
+        return frame, self._region
+
+    def _check_game(self) -> None:
+        """In the pump's thread, while the picture is still: is the game there?"""
+        if not self._game.picture.alive:
+            raise WindowError("the game's window was closed")
+
+    def _open_focus(self) -> FocusWatch | None:
+        """Only on a display that others use as well can another window have the keyboard."""
+        self._watched_id = self._game.picture.window_id
+        if not self._game.shared or not self.options.only_focused or self._watched_id is None:
+            return None
+        window = open_window(self._game.display_name, self._watched_id)
+        self._stack.callback(window.close)
+        return open_focus(self._game.display_name, window)
+
+    def _follow_window(self) -> None:
+        """In the loop's thread: games open their window anew when they change its size or mode."""
+        if self._window_id not in (None, self._watched_id):
+            watch = self._open_focus()
+            if watch is not None:
+                self._attention.follow(watch)
+
+    def _open_log(self) -> InputLog:
+        listener = open_listener(self._game.display_name)
+        self._stack.callback(listener.close)
+        listener.start()
+        self._listener = listener
+        sources: list[Source] = [listener]
+        self._pads: GamepadListener | None = None
+        if self.options.gamepads:
+            pads = GamepadListener()
+            self._stack.callback(pads.close)
+            try:
+                pads.start()
+                sources.append(pads)
+                self._pads = pads
+            except (InputError, MissingPartError) as error:
+                self.notices.append(str(error))
+        hotkeys: dict[str, Callable[[], object]] = {}
+        if self.options.pause_key is not None:
+            hotkeys[self.options.pause_key] = self._toggle_pause
+        if self.options.stop_key is not None:
+            hotkeys[self.options.stop_key] = lambda: self.loop.stop("stop key")
+        return InputLog(
+            sources,
+            self.profile.controls.names,
+            all_keys=self.options.all_keys,
+            hotkeys=hotkeys,
+            place=self._place,
+            sticks=self._pads,
+        )
+
+    def _toggle_pause(self) -> None:
+        self._attention.pause(not self._attention.paused)
+
+    def _place(self, control: str, value_px: float) -> float:
+        """A place on the display as one in the video's picture, in its pixels."""
+        region = self._region
+        top, left, height, width = fitted(region.size, self._size)
+        if control == MOUSE_POSITION[0]:
+            return (value_px - region.left) * width / region.width + left
+        return (value_px - region.top) * height / region.height + top
+
+    def _describe(self, start_ns: int, held: tuple[str, ...], pointer: tuple[int, int]) -> SessionInfo:
+        profile, controls, region = self.profile, self.profile.controls, self._region
+        return SessionInfo(
+            id=uuid.uuid4().hex,
+            game=self.title,
+            started_at=_wall_clock(),
+            start_ns=start_ns,
+            controls=controls.names,
+            mouse_scale_px=controls.mouse_scale_px,
+            wheel_scale=controls.wheel_scale,
+            fps=profile.fps,
+            picture_size=self._size,
+            picture_origin=(region.left, region.top),
+            codec=self.options.codec,
+            held=held,
+            pointer=(self._place("mouse:x", pointer[0]), self._place("mouse:y", pointer[1])),
+            recorder=f"gameon-env {__version__}",
+            seed=self.options.seed if profile.launch is not None and profile.launch.takes_seed else None,
+            details={
+                "profile": profile.path.read_text(encoding="utf-8"),
+                "machine": {
+                    "system": platform.platform(),
+                    "python": platform.python_version(),
+                    "cores": psutil.cpu_count(),
+                },
+                "ceiling_fps": self.options.fps,
+                "all_keys": self.options.all_keys,
+                "gamepads": [asdict(pad) for pad in self._pads.pads] if self._pads is not None else [],
+                "process": {"pid": psutil.Process().pid, "started": psutil.Process().create_time()},
+            },
+        )
+
+    def _why_gone(self, said: str) -> str:
+        """The reason of the end, where the game or its display is gone."""
+        if not display_alive(self._game.display_name):
+            return f"display lost: {said}"
+        code = self._game.exit_code(window_gone=True)
+        if code == 0:
+            return "game ended"
+        if code is not None:
+            return f"game crashed: exit code {code}; its last output: {self._game.output_tail(3)}"
+        return said
+
+    def _finish(self, reason: str) -> None:
+        """In the loop's thread: end all parts, in the order in which they feed each other, and complete the session."""
+        now = now_ns()
+        errors: list[BaseException] = []
+
+        def attempt(what: Callable[[], object]) -> None:
+            try:
+                what()
+            except (GameOnError, OSError) as error:
+                errors.append(error)
+
+        parts = self.parts
+        attempt(lambda: self.loop.flush(now))
+        attempt(parts.pump.close)
+        for track in parts.tracks:
+            attempt(track.close)
+        attempt(self.loop.commit)
+        end = SessionEnd(
+            ended_at=_wall_clock(),
+            duration_ns=now_ns() - parts.start_ns,
+            reason=reason,
+            who=self._who(),
+            missing=tuple(self.notices),
+            checksums=media_checksums(self.folder),
+        )
+        attempt(lambda: parts.writer.finish(end))
+        attempt(lambda: self._catalogue.update(self.folder))
+        attempt(self._stack.close)
+        self.end_reason = reason
+        expected = ("display lost", "game", "disk", "the game's window")
+        self._error = self.loop.error or next((error for error in errors if not reason.startswith(expected)), None)
+        self.ended.set()
+
+    def _who(self) -> Who:
+        injected, by_hand = self.loop.injected > 0, self.loop.by_hand > 0
+        if injected and by_hand:
+            return "mixed"
+        return "agent" if injected else "human" if by_hand else "unknown"
+
+
+def _check_room(folder: Path) -> None:
+    free_mb = shutil.disk_usage(folder).free / 1e6
+    if free_mb < START_FREE_MB:
+        raise StorageError(
+            f"only {free_mb:.0f} MB are free on the disk of {folder.resolve()}, and a recording needs "
+            f"{START_FREE_MB:.0f} to begin: make room, or record to another disk with --data-dir"
+        )
+
+
+def _wall_clock() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
