@@ -18,7 +18,7 @@ from gymnasium import spaces
 
 from gameon_env.errors import ActionError, ProfileError
 from gameon_env.events import InputEvent
-from gameon_env.keys import BUTTONS, MOUSE_MOTION, MOUSE_POSITION, MOUSE_WHEEL, check_control
+from gameon_env.keys import BUTTONS, MOUSE_MOTION, MOUSE_POSITION, MOUSE_WHEEL, PAD_AXES, check_control
 
 Vector = npt.NDArray[np.float32]
 
@@ -100,11 +100,13 @@ class Controls:
         return np.clip(vector, self.space.low, self.space.high)
 
     def scale_of(self, name: str) -> float:
-        """Counts, notches or half-extents in pixels that are 1.0 on the axis ``name``."""
+        """Counts, notches or half-extents in pixels that are 1.0 on the axis ``name``; pads report in [-1, 1] already."""
         if name in MOUSE_MOTION:
             return self.mouse_scale_px
         if name == MOUSE_WHEEL:
             return self.wheel_scale
+        if name in PAD_AXES:
+            return 1.0
         side = self.window_size[1] if name == "mouse:x" else self.window_size[0]
         return max(side - 1, 1) / 2
 
@@ -190,8 +192,9 @@ class StepBinner:
     """Bins input events into steps.
 
     A key is 1 when it was held at any time in the step, so that taps shorter than a step survive. Motion and wheel
-    are summed and never clipped. A press of what is held already (auto-repeat) is no press. An event is used once:
-    in the step of its time, or in the next one taken when it arrives after its step was taken.
+    are summed and never clipped; sticks and triggers of a gamepad keep their place. A press of what is held already
+    (auto-repeat) is no press. An event is used once: in the step of its time, or in the next one taken when it arrives
+    after its step was taken.
 
     Args:
         controls: the game's controls.
@@ -212,6 +215,7 @@ class StepBinner:
         self._pending: deque[InputEvent] = deque()
         self._held: set[str] = set(held)
         self._position: dict[str, float] = {}
+        self._sticks: dict[str, float] = {name: 0.0 for name in controls.names if name in PAD_AXES}
         self.point(*pointer)
 
     @property
@@ -244,7 +248,7 @@ class StepBinner:
             else:
                 self._apply(event, inputs, presses)
         self._pending = later
-        for name, value in self._position.items():
+        for name, value in (*self._position.items(), *self._sticks.items()):
             inputs[controls.index[name]] = value
         return StepInput(inputs, presses)
 
@@ -260,6 +264,8 @@ class StepBinner:
                     presses[i] = min(int(presses[i]) + 1, 255)
         elif i is not None and event.control in self._position:
             self._position[event.control] = self._place(event.control, event.value)
+        elif event.control in self._sticks:
+            self._sticks[event.control] = event.value
         elif i is not None:
             inputs[i] += event.value / self.controls.scale_of(event.control)
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "sessions": "The sessions that were recorded: list, show, tag, verify, delete.",
     "import": "Bring recordings that other programs made into the catalogue.",
     "recover": "Bring back what a killed recording left.",
+    "calibrate": "Measure how well key, picture and sound of a recording are in step on this machine.",
     "teach": "Teach a font, so that a score can be read off the screen.",
 }
 """Command (and its module in this package) -> its line in ``gameon --help``."""

@@ -13,10 +13,13 @@ from rich.text import Text
 
 from gameon_env.cli.console import open_console
 from gameon_env.cli.session_page import entry_json, print_page, print_table, session_json
-from gameon_env.errors import UnknownNameError, suggest
+from gameon_env.cli.times import clock_time, seconds_of
+from gameon_env.errors import SessionError, UnknownNameError, suggest
 from gameon_env.recording.catalogue import Catalogue
 from gameon_env.recording.catalogue_rows import SessionEntry, read_entry
 from gameon_env.recording.model import DATABASE_FILE, Status, Who
+from gameon_env.recording.redaction import Redaction, finish_redaction, redaction_pending
+from gameon_env.recording.redaction import redact as redact_session
 from gameon_env.recording.verification import Problem, verify
 
 app = typer.Typer(
@@ -128,6 +131,43 @@ def delete(
             console.print(f"deleted: {entry.folder}", soft_wrap=True)
 
 
+@app.command()
+def redact(
+    session: Key,
+    start: Annotated[
+        list[str] | None, typer.Option("--from", metavar="TIME", help="Where a span begins: 12.5, 1:20 or 1:02:03.5.")
+    ] = None,
+    end: Annotated[
+        list[str] | None, typer.Option("--to", metavar="TIME", help="Where it ends. Give both again for more spans.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Cut spans of time out of a session for good: video, sound and input.
+
+    What was exported from it before is not changed. A redaction that was cut off is finished first; without any
+    --from and --to nothing else is done.
+    """
+    spans = list(zip(map(seconds_of, start or ()), map(seconds_of, end or ()), strict=False))
+    if len(start or ()) != len(end or ()):
+        raise typer.BadParameter("each --from needs its --to")
+    entry = _find(session, data_dir)
+    console = open_console(soft_wrap=True)
+    if not spans and not redaction_pending(entry.folder):
+        raise typer.BadParameter("say what to cut out: --from TIME --to TIME")
+    if spans and not yes:
+        words = ", ".join(f"{clock_time(begin)} to {clock_time(stop)}" for begin, stop in spans)
+        if not typer.confirm(f"Cut {words} out of {entry.folder.name} for good?"):
+            raise typer.Abort
+    done = redact_session(entry.folder, spans) if spans else None
+    if done is None:
+        finish_redaction(entry.folder)
+        console.print(f"{entry.folder.name}: the redaction that was cut off is finished")
+    else:
+        _say_redaction(done)
+    _refresh(entry, data_dir)
+
+
 @app.command("verify")
 def verify_sessions(
     sessions: Annotated[
@@ -196,6 +236,29 @@ def _find(key: str, data_dir: Path | None) -> SessionEntry:
         return read_entry(Path(key).absolute())
     with Catalogue(data_dir, create=False) as catalogue:
         return catalogue.find(key)
+
+
+def _refresh(entry: SessionEntry, data_dir: Path | None) -> None:
+    """The catalogue's entry, where the session is in one."""
+    try:
+        with Catalogue(data_dir, create=False) as catalogue:
+            if any(known.folder == entry.folder for known in catalogue.sessions()):
+                catalogue.update(entry.folder)
+    except SessionError:
+        pass  # a folder that stands alone
+
+
+def _say_redaction(done: Redaction) -> None:
+    console = open_console(soft_wrap=True)
+    spans = ", ".join(f"{clock_time(start)} to {clock_time(end)}" for start, end in done.spans_s)
+    gone = [f"{done.frames} frames", f"{done.events} input events"]
+    gone += [f"{seconds:.1f} s of {stream.replace('_', ' ')}" for stream, seconds in done.sound_s.items()]
+    console.print(f"{done.folder.name}: cut out {spans}: {', '.join(gone)}")
+    for name in done.removed:
+        console.print(f"  deleted: {name}")
+    for name in done.unknown:
+        console.print(f"  not looked into: {name}")
+    console.print("  What was exported from it before still holds what was cut out.")
 
 
 def _one_of(word: str | None, known: tuple[Choice, ...], option: str) -> Choice | None:

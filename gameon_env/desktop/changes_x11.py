@@ -18,8 +18,8 @@ BURST_NS = 9_000_000
 """The longest a frame may take to be drawn. A game that draws without a pause is grabbed so often."""
 
 TRUST = 30
-"""So many frames in one piece each are enough to take the next for whole as well."""
-_MOST_TRUST, _LOST_TRUST = 60, 2
+"""A game is trusted to show each frame by one drawing until it does not, and again after so many that were."""
+_MOST_TRUST, _LOST_TRUST = 2 * TRUST, 2
 """A game that catches up shows a few frames at once and stays trusted; one that clears and then draws does not."""
 
 _EXTENSION = "DAMAGE"
@@ -51,7 +51,7 @@ class DamageChanges(Changes):
     emptying, and tell of each frame that was drawn over before it was grabbed. A game that shows its frame by one
     request, as nearly all do, costs one report a frame.
 
-    Where each of the last frames was one drawing of the whole region, each such drawing is a frame. Else drawings less
+    Of a game that shows each frame by one drawing of the whole region, each such drawing is a frame. Else drawings less
     than :data:`QUIET_NS` apart are the pieces of one frame, as long as that lasts for :data:`BURST_NS` at most.
     """
 
@@ -65,7 +65,7 @@ class DamageChanges(Changes):
         self._frames: list[_Frame] = []
         self._overdrawn: list[int] = []
         self._latest = _Frame(0, 0, False)
-        self._trust = 0
+        self._trust = TRUST
         try:
             found = self._wire.extension(_EXTENSION)
             if found is None:

@@ -29,6 +29,9 @@ class PrivateSoundServer:
     settings of its own: a server of the person's is neither used nor changed. It ends with :meth:`close`, with the
     interpreter, or, through a watchdog, when this process is killed.
 
+    Args:
+        watchdog: one that is there already, and outlives this server; ``None``: starts one of its own.
+
     Attributes:
         environment: variables that make a game play here (PulseAudio, SDL 2 and 3, OpenAL, and ALSA through its
             ``pulse`` plugin).
@@ -39,7 +42,7 @@ class PrivateSoundServer:
         AudioError: it did not start (the message holds what it said), or this system is not Linux.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, watchdog: Watchdog | None = None) -> None:
         if not sys.platform.startswith("linux"):
             raise AudioError(
                 "a private sound server needs PulseAudio on Linux: record this desktop's own output instead"
@@ -50,10 +53,11 @@ class PrivateSoundServer:
         self._folder = Path(tempfile.mkdtemp(prefix="gameon-sound-"))
         self._socket = self._folder / "native"
         self._program = program
-        self._watchdog = Watchdog.start(None, private=False)
+        self._watchdog = watchdog or Watchdog.start(None, private=False)
         self._watchdog.guard_folder(self._folder)
         self._processes: list[subprocess.Popen[bytes]] = []
-        self._finalizer = weakref.finalize(self, _end, self._processes, self._folder, self._watchdog, os.getpid())
+        own = self._watchdog if watchdog is None else None
+        self._finalizer = weakref.finalize(self, _end, self._processes, self._folder, own, os.getpid())
         self.source = f"{SINK}.monitor"
         server = f"unix:{self._socket}"
         self.environment = {
@@ -149,7 +153,7 @@ class PrivateSoundServer:
         return self._folder / "log"
 
 
-def _end(processes: list[subprocess.Popen[bytes]], folder: Path, watchdog: Watchdog, owner_pid: int) -> None:
+def _end(processes: list[subprocess.Popen[bytes]], folder: Path, watchdog: Watchdog | None, owner_pid: int) -> None:
     if os.getpid() != owner_pid:  # a forked child has only a copy of this object
         return
     for process in processes:
@@ -160,4 +164,5 @@ def _end(processes: list[subprocess.Popen[bytes]], folder: Path, watchdog: Watch
             process.kill()
             process.wait()
     shutil.rmtree(folder, ignore_errors=True)
-    watchdog.close()
+    if watchdog is not None:
+        watchdog.close()

@@ -52,9 +52,6 @@ class CloningConfig:
         averaging: what is validated and saved is a moving average of the weights over some ``1 / (1 - averaging)``
             updates: steadier from epoch to epoch than the weights themselves.
         press_weight_cap: rare presses weigh as much as their absence, but at most this many times.
-        rest_share: each epoch learns from this share only of the steps around which no rare button is held. Where
-            little happens most of the time, the same time of training goes further; probabilities are then the higher
-            the more rest is left out, but not the thresholds, which are chosen on all of the validation's steps.
         latency_ms: how much later than its frame an action counts as the answer to it; 0 is the data model's rule.
         mirror: augmentation: pictures are mirrored left to right, or top to bottom as well, and the controls with
             them (a with d, the right arrow with the left one, ``mouse:dx`` with its negative). Only for games that
@@ -82,7 +79,6 @@ class CloningConfig:
     lines: bool = False
     averaging: float = 0.995
     press_weight_cap: float = 8.0
-    rest_share: float = 1.0
     latency_ms: float = 0.0
     mirror: Mirror = "none"
     shift_px: int = 4
@@ -177,9 +173,7 @@ def clone(
     # The loop. Progress through the training is a share of the epochs or of the time, whichever is further.
     curve: list[EpochRecord] = []
     best: EpochRecord | None = None
-    busy = around_presses(pressed)[training]
-    learned = round(busy.sum() + config.rest_share * (~busy).sum())
-    batches = math.ceil(learned / config.batch_size)
+    batches = math.ceil(len(training) / config.batch_size)
     start = time.monotonic()
     with _Bar(config.epochs * batches, progress) as bar, curve_path.open("w") as curve_file:
         done = 0.0
@@ -187,8 +181,6 @@ def clone(
             network.train()
             losses: list[float] = []
             order = rng.permutation(training)
-            if config.rest_share < 1:
-                order = rng.permutation(training[busy | (rng.random(len(training)) < config.rest_share)])
             for rows in np.array_split(order, batches):
                 done = (epoch - 1 + len(losses) / batches) / config.epochs
                 if config.minutes:
@@ -273,13 +265,6 @@ class CloningLoss(torch.nn.Module):
             bins = functional.log_softmax(logits[:, self.split :].reshape(self.shape), dim=2)
             loss = loss - (bins * shares.to(logits.device)).sum(dim=2).mean()
         return loss
-
-
-def around_presses(pressed: npt.NDArray[np.float32], reach: int = 4) -> npt.NDArray[np.bool_]:
-    """``(N,) bool``: which steps of ``pressed (N, buttons)`` are within ``reach`` of one with a rarely held button."""
-    rare = pressed.mean(axis=0) < 0.5
-    held = pressed[:, rare].any(axis=1)
-    return np.convolve(held, np.ones(2 * reach + 1), mode="same") > 0.5
 
 
 def average(decay: float) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor | int], torch.Tensor]:

@@ -21,7 +21,7 @@ KEY = "key:space"
 KEY_WITHIN_NS = 100_000_000
 """A key event and the press that the window received belong together when they are so near."""
 SEEN_WITHIN_NS = 400_000_000
-HEARD_BEFORE_NS, HEARD_WITHIN_NS = 50_000_000, 500_000_000
+HEARD_BEFORE_NS, HEARD_WITHIN_NS = 20_000_000, 500_000_000
 """Of a beep: searched for from so long before the key to so long after it."""
 BRIGHT_FROM = 128.0
 
@@ -177,10 +177,11 @@ def _heard(session: Session, key_ns: Floats) -> Floats:
     reader = AudioReader(path)
     clock = AudioClock.fit(samples, t_ns, reader.rate_hz, len(reader))
     reader = AudioReader(path, clock)
-    for press, key in enumerate(key_ns):
+    ends = np.fmin(key_ns + HEARD_WITHIN_NS, np.append(key_ns[1:], np.inf))  # the next beep is another one's
+    for press, (key, end) in enumerate(zip(key_ns, ends, strict=True)):
         if np.isfinite(key):
             begin = round(key) - HEARD_BEFORE_NS
-            sound = reader.read(begin, round(key) + HEARD_WITHIN_NS, mono=True)
+            sound = reader.read(begin, round(end), mono=True)
             place = find_beep(sound.samples[:, 0], reader.rate_hz)
             if place is not None:
                 found[press] = begin + place * 1e9 / reader.rate_hz

@@ -90,7 +90,9 @@ class Beeper:
         if self._playing is not None and len(self._offsets) == SETTLING_BLOCKS:
             number, first = self._playing
             self._playing = None
-            self._log.write("beep", number=number, heard_ns=round(float(np.median(self._offsets)) + first * 1e9 / RATE_HZ))
+            self._log.write(
+                "beep", number=number, heard_ns=round(float(np.median(self._offsets)) + first * 1e9 / RATE_HZ)
+            )
 
 
 def _output(sounddevice: Any) -> int | None:

@@ -31,6 +31,7 @@ from gameon_env.games.running_game import RunningGame
 from gameon_env.keys import MOUSE_POSITION
 from gameon_env.paths import data_dir
 from gameon_env.recording.attention import Attention
+from gameon_env.recording.calibration_store import stated_error
 from gameon_env.recording.catalogue import Catalogue
 from gameon_env.recording.frame_pump import FramePump, fitted
 from gameon_env.recording.input_log import InputLog, Source
@@ -98,6 +99,7 @@ class OpenRecording:
         stack.callback(WindowLock(display, str(target)).release)
         sounds = SoundSources(options, self._game.sound_server, self._game.sound_fault)
         self.notices += sounds.missing.values()
+        self._sounds = {str(stream): source.label for stream, source in sounds.found.items()}
         self._size = self._grab()[0].size
         attention = Attention(self._open_focus())
         stack.callback(attention.close)
@@ -198,6 +200,7 @@ class OpenRecording:
 
     def _describe(self, start_ns: int, held: tuple[str, ...], pointer: tuple[int, int]) -> SessionInfo:
         profile, controls, region = self.profile, self.profile.controls, self._region
+        kind = "desktop" if self._game.shared else "private"
         return SessionInfo(
             id=uuid.uuid4().hex,
             game=self.title,
@@ -221,6 +224,9 @@ class OpenRecording:
                     "python": platform.python_version(),
                     "cores": psutil.cpu_count(),
                 },
+                "display": kind,
+                "sound": self._sounds,
+                "calibration": stated_error(kind, self._sounds.get("system_audio")),
                 "ceiling_fps": self.options.fps,
                 "all_keys": self.options.all_keys,
                 "gamepads": [asdict(pad) for pad in self._pads.pads] if self._pads is not None else [],

@@ -121,8 +121,8 @@ class SessionWriter:
             raise
 
     @classmethod
-    def reopen(cls, folder: Path) -> SessionWriter:
-        """Go on with a session that was cut off, to mend and finish it.
+    def reopen(cls, folder: Path, lock: FolderLock | None = None) -> SessionWriter:
+        """Go on with a session that was cut off, to mend and finish it; ``lock`` where it is held already.
 
         Raises:
             SessionError: there is none, it is damaged, or its recorder is alive.
@@ -131,7 +131,7 @@ class SessionWriter:
         path = folder / DATABASE_FILE
         if not path.is_file():
             raise SessionError(f"{folder}: there is no session here.")
-        lock = FolderLock(folder)
+        lock = lock or FolderLock(folder)
         try:
             connection = _open_for_writing(path, "write", BUSY_S)
             with explained(path, SESSION_LAYOUT):

@@ -37,12 +37,14 @@ class Player:
         script: plays the game.
         mistakes: makes it show mistakes, and how to mend them, while it is recorded.
         learning: of the :class:`~gameon_env.learning.behavioral_cloning.CloningConfig`.
+        observation_size: ``(height, width)`` of what the clone sees.
         sample_buttons: the clone presses with the predicted probability, not from a threshold on.
     """
 
     script: Path
     mistakes: tuple[str, ...]
     learning: dict[str, Any]
+    observation_size: tuple[int, int] = (128, 128)
     sample_buttons: bool = False
 
 
@@ -51,7 +53,8 @@ PLAYERS = {
     "aliens": Player(
         SCRIPTS / "bench" / "aliens_player.py",
         ("--noise", "0.15"),
-        {"mirror": "horizontal", "lines": True, "rest_share": 0.15, "batch_size": 32, "learning_rate": 1.5e-3},
+        {"mirror": "horizontal", "lines": True, "batch_size": 32, "shift_px": 3},
+        observation_size=(64, 128),
         sample_buttons=True,
     ),
 }
@@ -79,7 +82,14 @@ def main() -> int:
         return [secrets.randbits(31) for _ in range(count)]
 
     say(f"recording {options.games} games into {folder}")
-    job = Job(options.game, "player", (), (*player, *cloned.mistakes), record_to=str(folder / "recordings"))
+    job = Job(
+        options.game,
+        "player",
+        (),
+        (*player, *cloned.mistakes),
+        record_to=str(folder / "recordings"),
+        observation_size=cloned.observation_size,
+    )
     recorded = run(share_out(job, fresh(options.games), options.at_once))["player"]
     say(f"{sum(recorded.lengths)} steps, mean score {sum(recorded.scores) / len(recorded.scores):.1f}")
     policy = folder / "policy.safetensors"

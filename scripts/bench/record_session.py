@@ -40,7 +40,7 @@ from gameon_env.games.profile import load_profile
 COUNTER_GAME = Path(__file__).parents[2] / "tests" / "live" / "counter_game.py"
 SETTLED_NS = 100_000_000
 """Frames so short before the end need not be there: the recorder may be about to stop."""
-WITHIN_NS = 10_000_000
+WITHIN_NS = 14_000_000
 """A row belongs to the frame that was shown so near: frames of Doom are 28 ms apart."""
 
 

@@ -22,6 +22,7 @@ from gameon_env.desktop.audio_devices import AudioDevice, list_devices, micropho
 from gameon_env.desktop.display import PrivateDisplay
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.sound_server import PrivateSoundServer
+from gameon_env.desktop.watchdog import Watchdog
 from gameon_env.errors import AudioError, MissingProgramError
 from gameon_env.recording.audio_track import AudioTrack
 from gameon_env.recording.model import AudioClockRow, Gap
@@ -251,6 +252,15 @@ def test_it_ends_with_an_interpreter_that_forgets_it() -> None:
     script = "from gameon_env.desktop.sound_server import PrivateSoundServer as S; s = S(); print(s.pid)"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not psutil.pid_exists(int(run.stdout))
+
+
+def test_it_may_share_a_watchdog() -> None:
+    with Watchdog.start(None, private=False) as watchdog:
+        before = len(psutil.Process().children())
+        with PrivateSoundServer(watchdog) as server:
+            assert server.alive
+            assert len(psutil.Process().children()) == before + 1
+        assert watchdog.alive
 
 
 def test_without_pulseaudio(monkeypatch: pytest.MonkeyPatch) -> None:

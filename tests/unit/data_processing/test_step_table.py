@@ -179,7 +179,7 @@ def test_vectors_are_those_of_the_reference(
 def test_vectors_are_those_of_the_live_accumulator(
     frames: list[int], events: list[InputEvent], held: set[str], x: int
 ) -> None:
-    controls = Controls(["key:w", "mouse:left", "mouse:dx", "mouse:wheel", "mouse:x", "pad:a"], mouse_scale_px=50)
+    controls = Controls(NAMES, mouse_scale_px=50)
     steps = steps_of_frames(frames, end_ns=END)
     table = bin_steps(steps, EventTable.of(events), controls, start=InputState(frozenset(held), {"mouse:x": float(x)}))
     binner = StepBinner(controls, held=held, pointer=(x, 0))
