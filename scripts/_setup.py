@@ -43,6 +43,9 @@ SYSTEM_PACKAGES = (
     SystemPackage("libxcb-xfixes0", True, "loaded by mss's shared-memory capture"),
     SystemPackage("libxi6", True, "raw mouse motion in pointer-locked SDL windows (pygame)"),
     SystemPackage("libportaudio2", False, "sounddevice cannot be imported without it"),
+    SystemPackage("pulseaudio", False, "the sound server of a game on a private display"),
+    SystemPackage("pulseaudio-utils", False, "lists what can be heard"),
+    SystemPackage("libasound2-plugins", False, "PortAudio reaches PulseAudio through it"),
     SystemPackage("chocolate-doom", False, "the game of the profile doom"),
     SystemPackage("freedoom", False, "the levels of the profile doom"),
 )

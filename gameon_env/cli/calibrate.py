@@ -58,6 +58,7 @@ def figures_table(found: Calibration) -> Table:
         ("  the recorder's own error", found.key_to_picture_error),
         ("picture to sound, as recorded", found.picture_to_sound),
         ("  the recorder's own error", found.picture_to_sound_error),
+        ("the window's flip, in which the picture came", found.flip),
     ):
         table.add_row(name, *_cells(spread))
     table.caption = (

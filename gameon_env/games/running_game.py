@@ -250,7 +250,7 @@ class RunningGame:
 
     def _open_sound(self) -> None:
         try:
-            self.sound_server, self.sound_fault = PrivateSoundServer(), ""
+            self.sound_server, self.sound_fault = PrivateSoundServer(self._watchdog), ""
         except (AudioError, MissingProgramError) as error:
             self.sound_fault = str(error)
 

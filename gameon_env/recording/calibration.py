@@ -170,6 +170,7 @@ class CalibrationRun:
             key_to_picture_error=Spread.of(presses.key_to_picture_error_ns),
             picture_to_sound=Spread.of(presses.picture_to_sound_ns),
             picture_to_sound_error=Spread.of(presses.picture_to_sound_error_ns),
+            flip=Spread.of(presses.flip_ns - presses.flip_from_ns),
             missing=tuple(self._missing),
         )
 

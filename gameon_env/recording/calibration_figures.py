@@ -57,14 +57,16 @@ class Presses:
         key_ns: the key event of the recording.
         frame_ns: the first picture of the video that shows the press.
         onset_ns: the beginning of the beep in the recorded sound.
-        received_ns, flip_ns, heard_ns: what the window itself says: when the key reached it, when its picture was on
-            the display, when its beep left the sound server's output.
+        received_ns, flip_from_ns, flip_ns, heard_ns: what the window itself says: when the key reached it, when it
+            called the flip and when that had returned, when its beep left the sound server's output. The picture came
+            on the display somewhere within the flip, which on a busy machine returns late; its end counts.
     """
 
     key_ns: Floats
     frame_ns: Floats
     onset_ns: Floats
     received_ns: Floats
+    flip_from_ns: Floats
     flip_ns: Floats
     heard_ns: Floats
 
@@ -116,6 +118,7 @@ def read_presses(folder: Path, log: Sequence[dict[str, Any]]) -> Presses:
             _seen(session, key_ns, [line["bright"] for line in presses]),
             _heard(session, key_ns),
             received,
+            np.array([line["flip_from_ns"] - start_ns for line in presses], np.float64),
             np.array([line["flip_ns"] - start_ns for line in presses], np.float64),
             np.array([heard.get(line["number"], np.nan) for line in presses], np.float64),
         )

@@ -33,6 +33,8 @@ class Calibration:
         key_to_picture_error: the same without what the test window takes: the recorder's own error.
         picture_to_sound: from that picture to the beginning of the beep, as recorded.
         picture_to_sound_error: the same without what the test window and the sound server take.
+        flip: how long the window's flip took. The picture came somewhere within it, and its end counts, so that the
+            picture's time is known to this only.
         missing: what could not be measured, and why, in words.
     """
 
@@ -48,6 +50,7 @@ class Calibration:
     key_to_picture_error: Spread | None
     picture_to_sound: Spread | None
     picture_to_sound_error: Spread | None
+    flip: Spread | None
     missing: tuple[str, ...] = ()
 
 

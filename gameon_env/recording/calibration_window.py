@@ -7,8 +7,9 @@ JSON object a line, times in ns of :func:`gameon_env.clock.now_ns`:
 
 - ``{"kind": "ready", "display": ..., "sound": true, "why": ""}``: the first picture is there; ``why`` says what is
   missing where it has no sound.
-- ``{"kind": "press", "number": n, "received_ns": ..., "flip_ns": ..., "bright": ...}``: when the key reached it, when
-  the picture with the other colour was on the display (the flip had returned), and whether that one is the bright one.
+- ``{"kind": "press", "number": n, "received_ns": ..., "flip_from_ns": ..., "flip_ns": ..., "bright": ...}``: when the
+  key reached it; between which two moments the picture with the other colour came on the display (the flip was called,
+  and had returned); and whether that picture is the bright one.
 - ``{"kind": "beep", "number": n, "heard_ns": ...}``: when the first sample of the beep leaves the sound server's
   output by what the server itself says (the playback stream's own latency, buffers included).
 """
@@ -143,13 +144,15 @@ def main() -> None:
         ticks += 1
         screen.fill(BRIGHT if bright else DARK)
         screen.fill(MARK, (ticks * 4 % width, height - 12, 40, 12))
+        flip_from_ns = now_ns()
         pygame.display.flip()
         flip_ns = now_ns()
         if ticks == 1:
             log.write("ready", display=os.environ.get("DISPLAY"), sound=beeper is not None, why=why)
         for received_ns in pressed_ns:
             number += 1
-            log.write("press", number=number, received_ns=received_ns, flip_ns=flip_ns, bright=bright)
+            times = {"received_ns": received_ns, "flip_from_ns": flip_from_ns, "flip_ns": flip_ns}
+            log.write("press", number=number, bright=bright, **times)
 
 
 def _beeper(log: Log) -> tuple[Beeper | None, str]:

@@ -59,13 +59,9 @@ class Originals:
         except OSError as error:
             raise _storage_error(target, error) from error
 
-    def done(self) -> None:
-        """The recovery is complete."""
-        self._mark.unlink(missing_ok=True)
-
 
 def forget_unfinished(session: Path) -> None:
-    """The session is whole: a recovery that was killed at its last step is none to go on with."""
+    """The session is whole: no recovery is to be gone on with."""
     folder = _unfinished(session)
     if folder is not None:
         (folder / UNFINISHED).unlink(missing_ok=True)

@@ -89,21 +89,28 @@ def recover_session(folder: Path) -> Recovered:
     if _is_sound(folder):
         forget_unfinished(folder)
         return Recovered(folder, "whole", "the session is complete")
-    try:
-        lock = FolderLock(folder)
-    except SessionError:
-        return Recovered(folder, "live", "it is being recorded or recovered")
-    try:
-        if _is_empty(folder):
+    notes: tuple[str, ...] = ()
+    for anew in (False, True):
+        try:
+            lock = FolderLock(folder)
+        except SessionError:
+            return Recovered(folder, "live", "it is being recorded or recovered")
+        try:
+            if _is_empty(folder):
+                lock.release()
+                return Recovered(folder, "empty", "the recorder ended before it recorded anything: delete the folder")
+            end = _recover(folder, lock, anew, notes)
+        except BaseException:
             lock.release()
-            return Recovered(folder, "empty", "the recorder ended before it recorded anything: delete the folder")
-        end, problems = _recover(folder, lock)
-    except BaseException:
-        lock.release()
-        raise
+            raise
+        problems = verify(folder, checksums=False)
+        if not problems:
+            break
+        notes = end.missing
+    forget_unfinished(folder)
     note = f"{end.duration_ns * 1e-9:.3f} s" + _catalogue_it(folder)
     if problems:
-        return Recovered(folder, "failed", f"{note}; still wrong: {'; '.join(problems)}", end.missing)
+        return Recovered(folder, "failed", f"{note}; still wrong: {'; '.join(p.what for p in problems)}", end.missing)
     return Recovered(folder, "recovered", note, end.missing)
 
 
@@ -151,32 +158,26 @@ def _is_empty(folder: Path) -> bool:
     return False
 
 
-def _recover(folder: Path, lock: FolderLock) -> tuple[SessionEnd, list[str]]:
+def _recover(folder: Path, lock: FolderLock, anew: bool, notes: tuple[str, ...]) -> SessionEnd:
+    """Mend and finish; where the database is damaged, or ``anew``, with a new one in its place."""
     originals = Originals(folder)
     originals.copy_database()
-    end = None
+    clocks: dict[Stream, Clock] = {}
     try:
         with Session(folder) as session:
             damaged = bool(session.problems())
-            clocks: dict[Stream, Clock] = {stream: session.audio_clock(stream) for stream in AUDIO_FILES}
+            clocks = {stream: session.audio_clock(stream) for stream in AUDIO_FILES}
     except SessionError:
-        damaged, clocks = True, {}
-    if not damaged:
+        damaged = True
+    if not damaged and not anew:
         media = recover_media(folder, originals, clocks)
-        end = complete(folder, lock, media, media.missing)
-        if not verify(folder, checksums=False):
-            originals.done()
-            return end, []
-        lock = FolderLock(folder)
+        return complete(folder, lock, media, media.missing)
     found = _salvaged(originals.folder, folder)
-    media = recover_media(folder, originals, _clocks(found) | clocks)
+    media = recover_media(folder, originals, clocks or _clocks(found))
     entry = _entry(folder)
     tags, note = (entry.tags, entry.note) if entry else ((), "")
     rebuild(folder, found, media, guess_info(folder, media, entry), tags=tags, note=note)
-    notes = (*(end.missing if end else ()), *media.missing, _told(found, damaged))
-    end = complete(folder, lock, media, tuple(filter(None, notes)))
-    originals.done()
-    return end, [problem.what for problem in verify(folder, checksums=False)]
+    return complete(folder, lock, media, (*notes, *media.missing, _told(found, damaged)))
 
 
 def _salvaged(source: Path, folder: Path) -> Salvaged:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,7 @@ def _rows(samples: Ints, t_ns: Ints, frames: int, cuts: Sequence[Span], clock: A
     break: when the one part ended and when the next began."""
     edges = [0, *(np.flatnonzero(np.diff(samples) == 0) + 1).tolist(), len(samples)]
     rows: list[tuple[int, int]] = []
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in itertools.pairwise(edges):
         s, t = samples[begin:end], t_ns[begin:end]
         last = int(samples[end]) if end < len(samples) else max(frames, int(s[-1]))
         for start, stop in _rest([cut for cut in cuts if cut[0] < last and cut[1] > s[0]], int(s[0]), last):

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import shutil
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from gameon_env.errors import SessionError, StorageError
-from gameon_env.recording.database import explained, open_database
-from gameon_env.recording.folder_lock import FolderLock
+from gameon_env.recording.folder_lock import LOCK_FILE, FolderLock
 from gameon_env.recording.model import AUDIO_FILES, DATABASE_FILE, VIDEO_FILE, AudioClockRow, SessionEnd, Stream
 from gameon_env.recording.redacted_database import Span, redacted_end, write_redacted
 from gameon_env.recording.redacted_sound import redact_sound
+from gameon_env.recording.redaction_swap import PLAN, STAGE, finish, leftovers, settle, write_plan
 from gameon_env.recording.session import Session
-from gameon_env.recording.session_schema import SESSION_LAYOUT
 from gameon_env.recording.verification import media_checksums
 from gameon_env.recording.video_redact import redact_video
-
-STAGE = ".redaction"
-"""Where the new files are written, inside the session's folder: the same disk, so that they can change places."""
-
-PLAN = "plan.json"
-"""In it: there once all new files are complete. From then on a redaction is finished, never undone."""
-
-ORIGINALS = "before_recovery"
-"""What ``gameon recover`` keeps of a session as it found it."""
 
 _US = 1_000
 
@@ -79,7 +65,7 @@ def redact(folder: str | Path, spans: Sequence[tuple[float, float]]) -> Redactio
         raise SessionError(f"{folder}: there is no session here.")
     lock = FolderLock(folder)
     try:
-        _finish(folder)
+        finish(folder)
         return _redact(folder, spans)
     finally:
         lock.release()
@@ -104,13 +90,13 @@ def finish_redaction(folder: str | Path) -> bool:
         return False
     lock = FolderLock(folder)
     try:
-        return _finish(folder)
+        return finish(folder)
     finally:
         lock.release()
 
 
 def _redact(folder: Path, spans: Sequence[tuple[float, float]]) -> Redaction:
-    _settle(folder / DATABASE_FILE)
+    settle(folder / DATABASE_FILE)
     stage = folder / STAGE
     try:
         with Session(folder) as session:
@@ -118,8 +104,7 @@ def _redact(folder: Path, spans: Sequence[tuple[float, float]]) -> Redaction:
             cuts = _spans_ns(folder, spans, end.duration_ns)
             stage.mkdir()
             done = _stage(session, end, cuts)
-        _sync(stage)
-        _write_plan(stage, done.removed)
+        write_plan(stage, done.removed)
     except OSError as error:
         shutil.rmtree(stage, ignore_errors=True)
         raise StorageError(
@@ -128,7 +113,7 @@ def _redact(folder: Path, spans: Sequence[tuple[float, float]]) -> Redaction:
     except BaseException:
         shutil.rmtree(stage, ignore_errors=True)
         raise
-    _finish(folder)
+    finish(folder)
     return done
 
 
@@ -174,13 +159,13 @@ def _stage(session: Session, end: SessionEnd, cuts: Sequence[Span]) -> Redaction
         _link(session.video, stage / VIDEO_FILE)
     rows: list[AudioClockRow] = []
     sound_s: dict[str, float] = {}
-    removed = [ORIGINALS] if (folder / ORIGINALS).exists() else []
+    removed = [path.name for path in leftovers(folder)]
     for stream in AUDIO_FILES:
         rows += _stage_sound(session, stream, cuts, sound_s, removed)
     new_end = redacted_end(end, cuts, media_checksums(stage))
     gone = write_redacted(session, stage / DATABASE_FILE, cuts, numbers, rows, new_end, session.status)
-    known = {VIDEO_FILE, DATABASE_FILE, *AUDIO_FILES.values(), ORIGINALS, STAGE}
-    unknown = [p.name for p in folder.iterdir() if p.name not in known and not p.name.startswith("recording.lock")]
+    known = {VIDEO_FILE, DATABASE_FILE, *AUDIO_FILES.values(), STAGE, *removed}
+    unknown = [p.name for p in folder.iterdir() if p.name not in known and not p.name.startswith(LOCK_FILE)]
     return Redaction(
         folder,
         tuple((a / 1e9, min(b, end.duration_ns) / 1e9) for a, b in cuts),
@@ -201,91 +186,8 @@ def _stage_sound(
     return done.rows
 
 
-def _finish(folder: Path) -> bool:
-    """Let the new files take the places of the old ones, where all of them are there; forget them where not."""
-    stage = folder / STAGE
-    if not stage.exists():
-        return False
-    complete = (stage / PLAN).is_file()
-    try:
-        if complete:
-            _swap(folder, stage)
-        shutil.rmtree(stage)
-    except OSError as error:
-        raise StorageError(
-            f"{folder}: the redaction could not be finished ({error}). Mend that, and call gameon sessions redact "
-            f"{folder.name} again: it goes on where it stopped."
-        ) from error
-    return complete
-
-
-def _swap(folder: Path, stage: Path) -> None:
-    """May be done again at any point. The database comes last: up to there the session counts as unfinished."""
-    if (stage / DATABASE_FILE).exists():
-        _settle(folder / DATABASE_FILE)
-        _mark_unfinished(folder / DATABASE_FILE)
-        for name in json.loads((stage / PLAN).read_text(encoding="utf-8"))["removed"]:
-            path = folder / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-        for name in (*AUDIO_FILES.values(), VIDEO_FILE):
-            if (stage / name).exists():
-                (stage / name).replace(folder / name)
-        _sync(folder)
-        (stage / DATABASE_FILE).replace(folder / DATABASE_FILE)
-        _sync(folder)
-    (stage / PLAN).unlink()
-
-
-def _settle(path: Path) -> None:
-    """Bring the newest version and all that a write-ahead log holds into the one file: a log that stays would be
-    taken for that of the new database.
-
-    Raises:
-        SessionError: somebody reads the session at this moment.
-    """
-    with closing(open_database(path, SESSION_LAYOUT, "write")) as connection, explained(path, SESSION_LAYOUT):
-        try:
-            mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
-        except sqlite3.OperationalError:
-            mode = "busy"
-    if mode != "delete":
-        raise SessionError(f"{path.parent}: a program reads this session at this moment. Close it, and do it again.")
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def _mark_unfinished(path: Path) -> None:
-    with closing(open_database(path, SESSION_LAYOUT, "write")) as connection, explained(path, SESSION_LAYOUT):
-        connection.execute("UPDATE session SET status = 'recording', ended_at = NULL")
-
-
-def _write_plan(stage: Path, removed: Sequence[str]) -> None:
-    part = stage / f"{PLAN}.part"
-    with part.open("w", encoding="utf-8") as file:
-        json.dump({"removed": list(removed)}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(stage / PLAN)
-    _sync(stage)
-
-
 def _link(source: Path, target: Path) -> None:
     try:
         target.hardlink_to(source)
     except OSError:  # this file system knows no links
         shutil.copyfile(source, target)
-
-
-def _sync(folder: Path) -> None:
-    """Names reach the disk, where folders can be waited for (not on Windows)."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -103,6 +103,7 @@ class _Cut:
 
     def end(self, folder: Path, notes: tuple[str, ...]) -> SessionEnd:
         missing: list[str] = []
+        who: Who | None
         if self._before is None:
             reason, who = "killed", _who(self._events)
             ended_at = iso_utc(datetime.fromisoformat(self._info.started_at) + timedelta(seconds=self._end_ns * 1e-9))

@@ -57,9 +57,7 @@ def nominal_drift_ms(folder: Path) -> tuple[float, float]:
     with Session(folder) as session:
         samples, t_ns = session.audio_clock("system_audio")
     clock = AudioClock.fit(samples, t_ns, RATE_HZ)
-    off_ns = sum(
-        (piece.last - piece.first) * 1e9 / RATE_HZ - (piece.end_ns - piece.start_ns) for piece in clock.pieces
-    )
+    off_ns = sum((piece.last - piece.first) * 1e9 / RATE_HZ - (piece.end_ns - piece.start_ns) for piece in clock.pieces)
     return off_ns / 1e6, (clock.rate_hz / RATE_HZ - 1) * 1e6
 
 
@@ -90,7 +88,9 @@ def main() -> None:
             drift = drift_ms(presses, presses.picture_to_sound_error_ns, span_s)
             off_ms, ppm = nominal_drift_ms(run.session_folder)
             console.print(f"drift, last {span_s:g} s against the first: picture to sound {drift:+.2f} ms")
-            console.print(f"the sound's true rate is {ppm:+.1f} ppm off: by the nominal one it would be {off_ms:+.2f} ms")
+            console.print(
+                f"the sound's true rate is {ppm:+.1f} ppm off: by the nominal one it would be {off_ms:+.2f} ms"
+            )
         busy = ", ".join(f"{value:.1f}" for value in (*load, *os.getloadavg()))
         console.print(f"{os.cpu_count()} cores; load averages before and after: {busy}; {time.strftime('%Y-%m-%d')}")
 
