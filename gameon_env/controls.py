@@ -100,7 +100,7 @@ class Controls:
         return np.clip(vector, self.space.low, self.space.high)
 
     def scale_of(self, name: str) -> float:
-        """Counts, notches or half-extents in pixels that are 1.0 on the axis ``name``; pads report in [-1, 1] already."""
+        """Counts, notches or half-extents in pixels that are 1.0 on the axis ``name``; a pad reports in [-1, 1]."""
         if name in MOUSE_MOTION:
             return self.mouse_scale_px
         if name == MOUSE_WHEEL:

@@ -1,6 +1,8 @@
 """Measures sound recording on this machine: delay from play to capture, its drift, CPU, drops, true rate.
 
-Usage: python bench_sound.py [SECONDS]. A game of its own plays clicks at known times on a private sound server.
+    python scripts/bench/sound.py [SECONDS]
+
+A game of its own plays clicks at known times on a private sound server.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def main(seconds: float) -> None:
         track.wait_until_heard(30)
         command = [sys.executable, "-c", PLAYER, str(int(seconds / 0.2371))]
         with GameProcess.launch(command, display=None, env=server.environment) as game:
-            recorder = [c for c in psutil.Process().children() if "audio_process" in " ".join(c.cmdline())][0]
+            recorder = next(c for c in psutil.Process().children() if "audio_process" in " ".join(c.cmdline()))
             programs = {"capture process": recorder, "sound server": psutil.Process(server.pid)}
             before = {name: sum(p.cpu_times()[:2]) for name, p in programs.items()}
             own, began = time.process_time(), time.monotonic()
@@ -78,7 +80,8 @@ def main(seconds: float) -> None:
         )
         print(
             f"rate {clock.rate_hz:.2f} Hz ({1e6 * (clock.rate_hz / 48000 - 1):+.0f} ppm), residual median "
-            f"{clock.residual_ms[0]:.3f} ms, p99 {clock.residual_ms[1]:.3f} ms; gaps {gaps}; pieces {len(clock.pieces)}"
+            f"{clock.residual_ms[0]:.3f} ms, p99 {clock.residual_ms[1]:.3f} ms; gaps {gaps}; "
+            f"pieces {len(clock.pieces)}"
         )
 
 
