@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wrappers.human_control import HumanControl
     from wrappers.record_episode import RecordEpisode
+    from wrappers.record_session import RecordSession
 
-__all__ = ["HumanControl", "RecordEpisode"]
+__all__ = ["HumanControl", "RecordEpisode", "RecordSession"]
 
-_MODULES = {"HumanControl": "human_control", "RecordEpisode": "record_episode"}
+_MODULES = {
+    "HumanControl": "human_control",
+    "RecordEpisode": "record_episode",
+    "RecordSession": "record_session",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
+from gameon_env.cli.check import Check
+from gameon_env.cli.recording_checks import check_calibration, check_codecs, check_gamepads, check_sound
 from gameon_env.clock import now_ns
 from gameon_env.desktop.capture import open_capture
+from gameon_env.desktop.changes import open_changes
 from gameon_env.desktop.display import PrivateDisplay, current_display, display_alive, screen_size
 from gameon_env.desktop.inject import open_injector
 from gameon_env.desktop.listen import Listener, open_listener
@@ -20,26 +22,6 @@ CAPTURED = (720, 1280)
 CAPTURE_SECONDS = 0.5
 TAPS = 20
 HEARD_WITHIN_S = 2.0
-ENCODERS = {"h264": ("libx264",), "h265": ("libx265",), "av1": ("libsvtav1", "libaom-av1")}
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that this machine has or lacks.
-
-    Attributes:
-        part: what was looked at.
-        ok: whether it can be used.
-        found: what was found, for people.
-        remedy: the command, or the deed, that mends the lack; empty where there is none.
-        figures: what was measured, units in the names.
-    """
-
-    part: str
-    ok: bool
-    found: str
-    remedy: str = ""
-    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 def check_machine() -> Iterator[Check]:
@@ -52,14 +34,17 @@ def check_machine() -> Iterator[Check]:
             yield _current_display()
             yield _capture(display.name)
             yield _input(display.name)
+            yield _changes(display.name)
     except MissingProgramError as error:
         yield Check("private display", False, str(error), "apt-get install xvfb")
         yield from _without_private_display()
     except DisplayError as error:
         yield Check("private display", False, str(error), "see what Xvfb says above; is /tmp full or read-only?")
         yield from _without_private_display()
-    yield _audio()
-    yield from _codecs()
+    yield from check_sound()
+    yield check_gamepads()
+    yield from check_codecs()
+    yield check_calibration()
     yield _accelerator()
 
 
@@ -132,6 +117,24 @@ def _input(display: str) -> Check:
     return Check("input", True, found, figures={"median_delay_ms": median_ms})
 
 
+def _changes(private: str) -> Check:
+    """Whether the display tells of each picture that is drawn; the person's own, where there is one."""
+    name = current_display()
+    display = name if name and display_alive(name) else private
+    try:
+        with open_changes(display, Region(0, 0, 1, 1)) as changes:
+            backend, certain = changes.backend, changes.certain
+    except CaptureError as error:
+        return Check("each picture", False, str(error), "an X server with DAMAGE: apt-get install xvfb")
+    found = f"{backend} on {'the current' if display == name else 'a private'} display"
+    remedy = (
+        ""
+        if certain
+        else "record on a private display (--display private), or pictures are looked for 60 times a second"
+    )
+    return Check("each picture", certain, found, remedy)
+
+
 def _closed_loop(listener: Listener, display: str) -> tuple[int, list[float]]:
     """How many events were heard, and how long after their injection each."""
     injector = open_injector(display)
@@ -152,33 +155,6 @@ def _closed_loop(listener: Listener, display: str) -> tuple[int, list[float]]:
     finally:
         injector.close()
     return len(delays_ms), delays_ms
-
-
-def _audio() -> Check:
-    try:
-        sounddevice = require("sounddevice", "Sound")
-    except OSError as error:  # sounddevice looks for the library while it is imported
-        return Check("audio", False, f"no sound can be recorded ({error})", "apt-get install libportaudio2")
-    except MissingPartError as error:
-        return Check("audio", False, str(error), "pip install sounddevice")
-    try:
-        inputs = [device["name"] for device in sounddevice.query_devices() if device["max_input_channels"] > 0]
-    except sounddevice.PortAudioError as error:
-        return Check("audio", False, f"PortAudio cannot list the devices: {error}", "apt-get install pulseaudio")
-    if not inputs:
-        return Check(
-            "audio", False, "PortAudio is there, but no device to record from",
-            "plug one in, or start a sound server: apt-get install pulseaudio libasound2-plugins",
-        )  # fmt: skip
-    return Check("audio", True, f"{len(inputs)} devices to record from: {', '.join(inputs[:3])}")
-
-
-def _codecs() -> Iterator[Check]:
-    av = require("av", "Video")
-    for codec, encoders in ENCODERS.items():
-        there = [name for name in encoders if name in av.codecs_available]
-        found = f"{', '.join(there)} (PyAV {av.__version__})" if there else f"this PyAV has no {' or '.join(encoders)}"
-        yield Check(f"video {codec}", bool(there), found, "" if there else "pip install --upgrade --only-binary=av av")
 
 
 def _accelerator() -> Check:

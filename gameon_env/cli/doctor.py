@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.text import Text
 
 from gameon_env import __version__
-from gameon_env.cli.checks import Check, check_machine, playable
+from gameon_env.cli.check import Check
+from gameon_env.cli.checks import check_machine, playable
 
 
 def command(
     as_json: bool = typer.Option(False, "--json", help="For programs."),
 ) -> None:
-    """What this machine can do: display, capture, input, sound, video codecs, accelerator.
+    """What this machine can do: display, capture, input, sound, gamepads, video codecs, sync, accelerator.
 
     Everything is tried on a private display; nothing is pressed on your own desktop. Ends with code 1 where there is
     no display at all to play on.

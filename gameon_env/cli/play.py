@@ -11,6 +11,8 @@ from gameon_env.cli.agents import load_agent, shell_words
 from gameon_env.cli.console import open_console
 from gameon_env.errors import EmergencyStop
 from gameon_env.learning.evaluation import evaluate, score_table
+from gameon_env.recording.session import Session
+from wrappers.record_session import RecordSession
 
 
 def command(
@@ -19,14 +21,21 @@ def command(
     episodes: int = typer.Option(1, min=1, help="How many episodes."),
     display: str = typer.Option("current", help="current, private, or an X display such as :1."),
     device: str | None = typer.Option(None, help="cpu, cuda, mps ...; the accelerator where there is one."),
+    record: bool = typer.Option(False, "--record", help="Record what it does and sees as a session."),
+    data_dir: Path | None = typer.Option(None, help="Where recordings lie; ./data without it."),
 ) -> None:
     """Let a policy play the live game.
 
     On a display that you use yourself the emergency-stop key (F12 unless the profile names another) takes the
     keyboard and mouse away from it at once.
+
+    With --record the picture and the input are recorded as by 'gameon record', without sound: one session for all
+    episodes, or on a display that you use yourself one for each. Each says that an agent played, or both of you.
     """
     agent, env = load_agent(policy, game, display, device)
-    console = open_console()
+    recording = RecordSession(env, data_dir) if record else None
+    env = recording or env
+    console = open_console(soft_wrap=True)
     try:
         with shell_words():
             result = evaluate(
@@ -40,4 +49,8 @@ def command(
         raise typer.Exit(130) from stop
     finally:
         env.close()
+        for recorder in recording.sessions if recording is not None else ():
+            with Session(recorder.folder) as session:
+                who = session.info.who
+            console.print(f"recorded ({who}, {recorder.end_reason}): {recorder.folder}", markup=False)
     console.print(score_table([result]))

@@ -1,4 +1,4 @@
-"""``gameon recover``: bring back what a kill or a damaged disk left of recordings."""
+"""``gameon recover``: bring back what a kill, a full disk or a power cut left of recordings."""
 
 from __future__ import annotations
 
@@ -6,49 +6,83 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.text import Text
 
 from gameon_env.cli.console import open_console
 from gameon_env.data_processing.trajectory import RECOVERABLE, recover
 from gameon_env.errors import GameOnError
+from gameon_env.paths import data_dir
+from gameon_env.recording.recovery import Recovered, is_session_folder, recover_session, recover_sessions
+from gameon_env.recording.session_folder import SESSIONS
+
+STYLES = {"recovered": "green", "failed": "red", "empty": "yellow"}
 
 
 def command(
     paths: Annotated[
-        list[Path], typer.Argument(help="Trajectory files (.hdf5, .npz), leftover journals, or folders of them.")
-    ],
+        list[Path] | None,
+        typer.Argument(
+            help="Folders of sessions, data folders, trajectory files (.hdf5, .npz), leftover journals, or folders "
+            "of them; without one the data folder."
+        ),
+    ] = None,
 ) -> None:
-    """Bring back the unfinished episodes of recordings that were killed, and what is left of damaged files.
+    """Bring back sessions and episodes of recordings that were killed, and what is left of damaged files.
 
-    Originals stay as they are; what is brought back goes to a new file beside each.
+    Nothing is lost by it: a session's files that change are kept in its folder before_recovery, and what is brought
+    back of a trajectory file goes to a new file beside it. A recording that goes on is left alone.
     """
-    console, failed = open_console(soft_wrap=True), False
-
-    def say(path: Path, style: str, note: str) -> None:
-        console.print(Text.assemble((str(path), style), ": ", note))
-
-    for path in paths:
-        files = _files(path)
-        if not files:
-            failed = True
-            say(path, "red", f"nothing to recover in this folder, it holds no {', '.join(RECOVERABLE)} file")
-        for file in files:
-            try:
-                found = recover(file)
-            except GameOnError as error:
-                failed = True
-                say(file, "red", str(error))
-                continue
-            if found.target is None:
-                say(file, "", f"{found.note}, nothing to do")
-                continue
-            episodes = f"{found.episodes} episode{'s' if found.episodes != 1 else ''}"
-            say(file, "green", f"{found.note}: {found.target} ({episodes}, {found.steps} steps)")
-    if failed:
+    console = open_console(soft_wrap=True)
+    if False in [_recover(console, path) for path in paths or [data_dir()]]:
         raise typer.Exit(1)
 
 
+def _recover(console: Console, path: Path) -> bool:
+    """Whether all that is there could be brought back."""
+    if is_session_folder(path):
+        try:
+            return _say_session(console, recover_session(path))
+        except GameOnError as error:
+            return _say_session(console, Recovered(path, "failed", str(error)))
+    sessions, files = recover_sessions(path), _files(path)
+    if not sessions and not files:
+        text = f"nothing to recover in this folder, it holds no session and no {', '.join(RECOVERABLE)} file"
+        _say(console, path, "red", text)
+        return False
+    # Lists, so that all are done where one fails.
+    return all([_say_session(console, found) for found in sessions] + [_recover_file(console, file) for file in files])
+
+
+def _say(console: Console, path: Path, style: str, note: str) -> None:
+    console.print(Text.assemble((str(path), style), ": ", note))
+
+
+def _say_session(console: Console, found: Recovered) -> bool:
+    done = {"whole": "nothing to do", "live": "left alone"}.get(found.outcome, found.outcome)
+    _say(console, found.folder, STYLES.get(found.outcome, ""), f"{done}: {found.note}")
+    for what in found.missing:
+        console.print(Text(f"  missing: {what}"))
+    return found.outcome != "failed"
+
+
+def _recover_file(console: Console, file: Path) -> bool:
+    try:
+        found = recover(file)
+    except GameOnError as error:
+        _say(console, file, "red", str(error))
+        return False
+    if found.target is None:
+        _say(console, file, "", f"{found.note}, nothing to do")
+        return True
+    episodes = f"{found.episodes} episode{'s' if found.episodes != 1 else ''}"
+    _say(console, file, "green", f"{found.note}: {found.target} ({episodes}, {found.steps} steps)")
+    return True
+
+
 def _files(path: Path) -> list[Path]:
+    """Trajectory files; none of a session's."""
     if not path.is_dir():
         return [path]
-    return sorted(p for p in path.rglob("*") if p.suffix in RECOVERABLE and not p.name.startswith("."))
+    found = [file for file in path.rglob("*") if file.suffix in RECOVERABLE and not file.name.startswith(".")]
+    return sorted(file for file in found if path / SESSIONS not in file.parents)

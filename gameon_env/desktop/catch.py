@@ -15,6 +15,8 @@ from gameon_env.desktop.region import Region
 from gameon_env.events import Frame
 
 _SOON_S = 0.05
+_MOST_LOOKS = 3
+"""A game that draws without a pause is not looked at for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +67,18 @@ class Catcher:
             self._before = pixels.copy()
             return [Caught(t_ns, pixels)]
         caught = [Caught(lost_ns, None) for lost_ns in self._changes.overdrawn()]
-        if self._changes.drawn_again():
+        for _ in range(_MOST_LOOKS):
+            if not self._changes.drawn_again():
+                break
             # The game drew while this was grabbed: it may be the next frame already, and is so if that looks the same.
             first = pixels.copy()
             later_ns = self._changes.wait(_SOON_S)
-            if later_ns is not None:
-                pixels = self._look()
-                caught.append(Caught(t_ns, first if pictures_differ(first, pixels) else None))
-                caught += [Caught(lost_ns, None) for lost_ns in self._changes.overdrawn()]
-                t_ns = later_ns
+            if later_ns is None:
+                break
+            pixels = self._look()
+            caught.append(Caught(t_ns, first if pictures_differ(first, pixels) else None))
+            caught += [Caught(lost_ns, None) for lost_ns in self._changes.overdrawn()]
+            t_ns = later_ns
         caught.append(Caught(t_ns, pixels))
         return caught
 

@@ -18,9 +18,9 @@ BURST_NS = 9_000_000
 """The longest a frame may take to be drawn. A game that draws without a pause is grabbed so often."""
 
 TRUST = 30
-"""A game is trusted to show each frame by one drawing until it does not, and again after so many that were."""
-_MOST_TRUST, _LOST_TRUST = 2 * TRUST, 2
-"""A game that catches up shows a few frames at once and stays trusted; one that clears and then draws does not."""
+"""So many frames by one drawing each make a game one that shows all its frames so; at its start it counts as one."""
+_FIRST_TRUST, _LOST_TRUST = 8, 2
+"""A game that catches up shows some frames at once and stays trusted; one that clears and then draws does not."""
 
 _EXTENSION = "DAMAGE"
 _ERROR = 0
@@ -65,7 +65,8 @@ class DamageChanges(Changes):
         self._frames: list[_Frame] = []
         self._overdrawn: list[int] = []
         self._latest = _Frame(0, 0, False)
-        self._trust = TRUST
+        self._trust = _FIRST_TRUST
+        self._trusted = True
         try:
             found = self._wire.extension(_EXTENSION)
             if found is None:
@@ -115,7 +116,7 @@ class DamageChanges(Changes):
         if not self._frames:
             return _NEVER
         frame = self._frames[-1]
-        if frame.whole and self._trust >= TRUST:
+        if frame.whole and self._trusted:
             return max(frame.last_ns, not_before_ns)
         return max(min(frame.last_ns + QUIET_NS, frame.first_ns + BURST_NS), not_before_ns)
 
@@ -145,19 +146,21 @@ class DamageChanges(Changes):
         latest = self._latest
         t_ns = max(t_ns, latest.last_ns)
         rushed = t_ns - latest.last_ns < QUIET_NS
-        in_one = whole and latest.whole and self._trust >= TRUST
+        in_one = whole and latest.whole and self._trusted
         is_piece = rushed and not in_one and t_ns - latest.first_ns < BURST_NS
-        if not whole:
-            self._trust = 0
-        elif rushed:
-            self._trust = max(self._trust - _LOST_TRUST, 0)
-        else:
-            self._trust = min(self._trust + 1, _MOST_TRUST)
+        self._judge(whole, rushed)
         if self._frames and is_piece:
             latest.last_ns, latest.whole = t_ns, False
         else:
             self._latest = _Frame(t_ns, t_ns, whole)
             self._frames.append(self._latest)
+
+    def _judge(self, whole: bool, rushed: bool) -> None:
+        """Whether the game shows each frame by one drawing."""
+        change = -TRUST if not whole else -_LOST_TRUST if rushed else 1
+        self._trust = min(max(self._trust + change, 0), TRUST)
+        if self._trust in (0, TRUST):
+            self._trusted = self._trust == TRUST
 
 
 @dataclass(slots=True)

@@ -121,6 +121,19 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         return self._game.display_generation
 
     @property
+    def display_shared(self) -> bool:
+        """Whether a person uses the display as well: True for any but a private one; True before it is opened."""
+        return self._game.shared
+
+    def open_display(self) -> None:
+        """Start or reach the display before the first reset, for whoever wants to see the game from its launch on.
+
+        Raises:
+            GameOnError: it cannot be; nothing is left behind.
+        """
+        self._game.open_display()
+
+    @property
     def game_origin(self) -> tuple[int, int]:
         """``(left, top)`` of the game's picture on its display, in pixels."""
         return self._game.origin

@@ -125,9 +125,18 @@ class CalibrationRun:
         """Record until a person has pressed the space bar so often."""
         with self._recorder:
             self._wait_until_ready()
-            for number in range(1, presses + 1):
-                self._wait(lambda number=number: self._count() >= number, "the space bar was not pressed")  # type: ignore[misc]
-                on_press(number)
+            before, silent_since = self._count(), time.monotonic()
+            done = 0
+            while done < presses:
+                self._sleep(0.05)
+                if self._count() - before > done:
+                    done, silent_since = self._count() - before, time.monotonic()
+                    on_press(done)
+                elif time.monotonic() > silent_since + PATIENCE_S:
+                    raise GameOnError(
+                        f"the space bar was not pressed for {PATIENCE_S:.0f} s: click on the calibration window and "
+                        "press it, or have presses injected: gameon calibrate without --by-hand"
+                    )
             self._sleep(REST_S)
 
     @property

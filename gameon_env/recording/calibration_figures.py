@@ -50,8 +50,9 @@ class Spread:
 
 @dataclass(frozen=True, eq=False)
 class Presses:
-    """All presses that the window received, in their order: ``(N,) float64``, ns since the session's start, NaN where
-    there is nothing.
+    """All presses that the window received during the recording, in their order.
+
+    All are ``(N,) float64``, ns since the session's start, NaN where there is nothing.
 
     Attributes:
         key_ns: the key event of the recording.
@@ -106,7 +107,7 @@ def read_presses(folder: Path, log: Sequence[dict[str, Any]]) -> Presses:
     """
     with Session(folder) as session:
         start_ns = session.info.start_ns
-        presses = [line for line in log if line["kind"] == "press"]
+        presses = [line for line in log if line["kind"] == "press" and line["received_ns"] >= start_ns]
         heard = {line["number"]: line["heard_ns"] - start_ns for line in log if line["kind"] == "beep"}
         received = np.array([line["received_ns"] - start_ns for line in presses], np.float64)
         events = session.events()

@@ -18,10 +18,8 @@ from gameon_env.recording.database import explained, open_database
 from gameon_env.recording.database_salvage import Salvaged
 from gameon_env.recording.media_recovery import Media
 from gameon_env.recording.model import DATABASE_FILE, SessionInfo
+from gameon_env.recording.session_completion import LONGEST_NS
 from gameon_env.recording.session_schema import SESSION_LAYOUT, STREAMS, insert_info
-
-LONGEST_NS = 30 * 24 * 3600 * 10**9
-"""A time that is farther from the start is no time, but damage."""
 
 _TYPES: dict[str, tuple[type, ...]] = {"INTEGER": (int,), "REAL": (int, float), "TEXT": (str,)}
 

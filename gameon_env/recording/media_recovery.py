@@ -12,12 +12,14 @@ from gameon_env.data_processing.wav_file import HEADER_BYTES, WavLayout, wav_hea
 from gameon_env.errors import AudioError, VideoError
 from gameon_env.recording.model import AUDIO_FILES, VIDEO_FILE, Stream
 from gameon_env.recording.originals import Originals
+from gameon_env.recording.verification import AUDIO_TAIL_S
 from gameon_env.recording.video_repair import repair
 from gameon_env.recording.wav_writer import repair_wav
 
 RECOVERED_VIDEO = "video.recovered.mp4"
 
 RATES_HZ = (8_000, 16_000, 22_050, 32_000, 44_100, 48_000, 88_200, 96_000, 192_000)
+CHANNELS = (1, 2, 4, 6, 8)
 
 Clock = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
@@ -30,11 +32,13 @@ class Media:
         times_ns: ``(N,) int64`` the times of the video's frames; empty where there is no video.
         sounds: of each stream whose file is there, where its samples lie.
         missing: what is not there, in words.
+        lost: streams that were recorded, and whose file cannot be used or is not there.
     """
 
     times_ns: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     sounds: dict[Stream, WavLayout] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
+    lost: frozenset[Stream] = frozenset()
 
 
 def recover_media(folder: Path, originals: Originals, clocks: dict[Stream, Clock]) -> Media:
@@ -50,13 +54,20 @@ def recover_media(folder: Path, originals: Originals, clocks: dict[Stream, Clock
     """
     missing: list[str] = []
     times_ns = _recover_video(folder, originals, missing)
-    sounds = {}
+    sounds: dict[Stream, WavLayout] = {}
+    lost: set[Stream] = set()
     for stream, name in AUDIO_FILES.items():
         if (folder / name).is_file():
             layout = _recover_sound(folder / name, originals, clocks.get(stream), missing)
             if layout is not None:
                 sounds[stream] = layout
-    return Media(times_ns, sounds, tuple(missing))
+                continue
+        elif stream not in clocks or not len(clocks[stream][0]):
+            continue
+        else:
+            missing.append(f"{name} is not there")
+        lost.add(stream)
+    return Media(times_ns, sounds, tuple(missing), frozenset(lost))
 
 
 def _recover_video(folder: Path, originals: Originals, missing: list[str]) -> npt.NDArray[np.int64]:
@@ -115,5 +126,8 @@ def _format_by_clock(path: Path, clock: Clock | None) -> tuple[int, int] | tuple
         return None, None
     rate = float(np.median(np.diff(samples)[pieces] / np.diff(t_ns)[pieces]) * 1e9)
     rate_hz = min(RATES_HZ, key=lambda usual: abs(usual - rate))
-    channels = max(1, round((path.stat().st_size - HEADER_BYTES) / (2 * int(samples[-1]))))
-    return rate_hz, channels
+    size, last = path.stat().st_size - HEADER_BYTES, int(samples[-1])
+    for channels in CHANNELS:
+        if last <= size // (2 * channels) <= last + AUDIO_TAIL_S * rate_hz:
+            return rate_hz, channels
+    return None, None

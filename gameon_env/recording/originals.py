@@ -73,7 +73,7 @@ def _unfinished(session: Path) -> Path | None:
 
 def _free(session: Path) -> Path:
     folder, number = session / KEPT, 1
-    while folder.exists():
+    while folder.exists() and any(folder.iterdir()):
         number += 1
         folder = session / f"{KEPT}_{number}"
     return folder

@@ -123,6 +123,8 @@ def _attempt(folder: Path) -> Recovered:
 
 def _is_sound(folder: Path) -> bool:
     """Raises ``SessionError`` where a database cannot be read for another reason than damage."""
+    if not _has_bytes(folder):
+        return False
     try:
         Session(folder).close()
     except SessionError as error:
@@ -147,15 +149,23 @@ def _is_foreign(path: Path) -> bool:
     return mark not in (0, SESSION_LAYOUT.application_id) or version > len(SESSION_LAYOUT.steps)
 
 
+def _has_bytes(folder: Path) -> bool:
+    """SQLite deletes the log beside a database of none, and the log may hold all there is."""
+    path = folder / DATABASE_FILE
+    return path.is_file() and path.stat().st_size > 0
+
+
 def _is_empty(folder: Path) -> bool:
     media = [folder / name for name in FILES[1:] if (folder / name).is_file()]
     if any(path.stat().st_size for path in media):
         return False
     try:
-        Session(folder).close()
+        if _has_bytes(folder):
+            Session(folder).close()
+            return False
     except SessionError:
-        return not _salvaged(folder, folder).tables["session"]
-    return False
+        pass
+    return not _salvaged(folder, folder).tables["session"]
 
 
 def _recover(folder: Path, lock: FolderLock, anew: bool, notes: tuple[str, ...]) -> SessionEnd:
@@ -201,6 +211,8 @@ def _told(found: Salvaged, damaged: bool) -> str:
         return "the database was lost: input, gaps and what was known at the start are not there"
     rows = ", ".join(f"{len(found.tables[table])} {table.replace('_', ' ')}" for table in ("input_events", "frames"))
     begin = "" if found.tables["session"] else "; what was known at the start is guessed"
+    if found.tables["input_events"] and not found.tables["controls"]:
+        begin += "; of the input nobody knows which keys it was, it is left out"
     if found.whole:
         return f"the database was damaged; all its rows could be read ({rows}){begin}"
     return f"the database was damaged: {rows} could be read, others may be lost{begin}"

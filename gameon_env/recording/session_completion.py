@@ -14,6 +14,9 @@ from gameon_env.recording.session import EventTable, FrameTable, Session
 from gameon_env.recording.session_writer import SessionWriter
 from gameon_env.recording.verification import AUDIO_TAIL_S, media_checksums
 
+LONGEST_NS = 30 * 24 * 3600 * 10**9
+"""A time that is farther from the start is no time, but damage."""
+
 TOUCHING_NS = 1_000_000
 """What ends so shortly before the session's end ends with it."""
 
@@ -63,7 +66,7 @@ class _Cut:
         known = [int(t_ns.max()) for t_ns in times if len(t_ns)]
         known += [health.t_ns for health in session.health()[-1:]]
         known += [gap.end_ns or gap.start_ns for gap in self._gaps]
-        self._known_ns = max(known, default=0)
+        self._known_ns = max((t_ns for t_ns in known if t_ns < LONGEST_NS), default=0)
         self._sound_ends = {stream: self._end_of(stream, sound) for stream, sound in media.sounds.items()}
         last_frame_ns = int(media.times_ns[-1]) if len(media.times_ns) else 0
         ended_ns = 0 if self._before is None else self._before.duration_ns
@@ -80,20 +83,15 @@ class _Cut:
         """Of each stream, from what is known of it to the end."""
         reason = "killed" if self._before is None else "lost"
         known: dict[str, int] = {}
-        if self._before is None:
-            known["input"] = self._known_ns
         frames, count = self._frames, len(self._media.times_ns)
+        if self._before is None:
+            last_ns = max(self._known_ns, int(self._media.times_ns[-1])) if count else 0
+            known |= {"input": self._known_ns, "video": last_ns}
+            known.update({str(stream): end_ns for stream, end_ns in self._sound_ends.items()})
         gone = frames.t_ns[frames.video_frame >= count]
         if len(gone):
             known["video"] = int(gone[0])
-        elif self._before is None:
-            known["video"] = max(self._known_ns, int(self._media.times_ns[-1])) if count else 0
-        for stream, (samples, _) in self._clocks.items():
-            if stream in self._sound_ends:
-                if self._before is None:
-                    known[stream] = self._sound_ends[stream]
-            elif len(samples):
-                known[stream] = 0
+        known.update(dict.fromkeys(self._media.lost, 0))
         stated = {gap.stream for gap in self._gaps if gap.end_ns is None}
         return [
             Gap(start_ns, None, stream, reason)

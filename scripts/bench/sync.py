@@ -45,6 +45,20 @@ def minutes_table(presses: Presses) -> Table:
     return table
 
 
+def parts_table(presses: Presses) -> Table:
+    """Where the error comes from: each of the three against what the window says of it."""
+    table = Table("", "median ms", "p99 ms", "jitter ms", title="the recording against the window's own word")
+    for name, error in (
+        ("key event - arrival in the window", presses.key_ns - presses.received_ns),
+        ("picture - return of the flip", presses.frame_ns - presses.flip_ns),
+        ("beginning of the beep - heard", presses.onset_ns - presses.heard_ns),
+    ):
+        spread = Spread.of(error)
+        if spread is not None:
+            table.add_row(name, f"{spread.median_ms:+.2f}", f"{spread.p99_ms:.2f}", f"{spread.jitter_ms:.2f}")
+    return table
+
+
 def drift_ms(presses: Presses, error_ns: np.ndarray, span_s: float) -> float:
     """The median of the last ``span_s`` less that of the first."""
     first, last = presses.received_ns[0], presses.received_ns[-1]
@@ -80,6 +94,7 @@ def main() -> None:
         console.print(figures_table(calibration))
         for line in calibration.missing:
             console.print(line)
+        console.print(parts_table(presses))
         console.print(minutes_table(presses))
         span_s = min(60.0, arguments.minutes * 15)
         drift = drift_ms(presses, presses.key_to_picture_error_ns, span_s)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,10 @@ import pytest
 import typer
 
 from gameon_env.cli import doctor
+from gameon_env.cli.recording_checks import check_calibration
+from gameon_env.recording import calibration_store
+from gameon_env.recording.calibration_figures import Spread
+from gameon_env.recording.calibration_store import Calibration
 
 
 def run(capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any], dict[str, Any]]:
@@ -29,7 +35,11 @@ def test_everything_is_tried(capsys: pytest.CaptureFixture[str]) -> None:
     assert checks["capture"]["figures"]["pictures_per_s"] > 0
     assert checks["input"]["ok"], checks["input"]
     assert checks["video h264"]["ok"]
-    assert {"current display", "audio", "video h265", "video av1", "accelerator"} <= set(checks)
+    assert checks["private sound"]["ok"], checks["private sound"]
+    assert checks["each picture"]["ok"], checks["each picture"]
+    assert checks["gamepads"]["ok"], checks["gamepads"]
+    assert {"current display", "audio", "system audio", "microphone", "accelerator"} <= set(checks)
+    assert {"video h264", "video hevc", "video av1", "sync"} <= set(checks)
     assert [check["part"] for check in report["checks"] if not check["ok"] and not check["remedy"]] == []
 
 
@@ -57,6 +67,25 @@ def test_a_wayland_desktop_is_refused_with_the_way_out(
     assert not checks["current display"]["ok"]
     assert "Wayland" in checks["current display"]["found"]
     assert "X11" in checks["current display"]["remedy"]
+
+
+def test_what_calibration_found_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(calibration_store, "cache_dir", lambda: tmp_path)
+    assert check_calibration().remedy.startswith("gameon calibrate")
+    none, spread = Spread(math.nan, math.nan, math.nan, 0), Spread(1.25, 6.5, 0.5, 100)
+    facts: dict[str, Any] = {field.name: none for field in fields(Calibration)}
+    facts |= {"display": "private", "sound": None, "measured_at": "2026-03-01T12:00:00Z", "recorder": "gameon-env 0"}
+    calibration_store.store_calibration(
+        Calibration(
+            **facts
+            | {"presses": 100, "recorded": 100, "seen": 100, "heard": 0, "missing": ()}
+            | {"key_to_picture": spread, "key_to_picture_error": spread}
+        )
+    )
+    check = check_calibration()
+    assert check.ok
+    assert check.found == "private display: key to picture 1.2 ms off, p99 6.5 ms (2026-03-01)"
+    assert check.figures == {"private_median_ms": 1.25, "private_p99_ms": 6.5}
 
 
 def test_people_read_one_line_for_each_check_and_what_mends_it(

@@ -154,16 +154,16 @@ def test_an_output_that_cannot_be_written_is_an_error_before_any_training(tmp_pa
 def test_what_lies_in_line_is_learned_wherever_it_is(tmp_path: Path) -> None:
     """A dot at the top and one at the bottom, further apart than a convolution sees: is one above the other?"""
     rng = np.random.default_rng(3)
-    network = CloneNetwork((96, 96), 1, 1, lines=True)
+    network = CloneNetwork((64, 96), 1, 1, lines=True)
     optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
 
     def batch(size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        frames = np.full((size, 96, 96, 3), 30, dtype=np.uint8)
+        frames = np.full((size, 64, 96, 3), 30, dtype=np.uint8)
         upper, lower = rng.integers(0, 10, size), rng.integers(0, 10, size)
         lower = np.where(rng.random(size) < 0.4, upper, lower)
         for frame, top, bottom in zip(frames, upper, lower, strict=True):
-            frame[8:14, 9 * top : 9 * top + 6] = (255, 255, 0)
-            frame[80:86, 9 * bottom : 9 * bottom + 6] = (0, 200, 0)
+            frame[2:8, 9 * top : 9 * top + 6] = (255, 255, 0)
+            frame[56:62, 9 * bottom : 9 * bottom + 6] = (0, 200, 0)
         return torch.from_numpy(frames), torch.from_numpy((upper == lower)[:, None].astype(np.float32))
 
     for _ in range(150):
