@@ -119,20 +119,19 @@ def _input(display: str) -> Check:
 
 def _changes(private: str) -> Check:
     """Whether the display tells of each picture that is drawn; the person's own, where there is one."""
-    name = current_display()
-    display = name if name and display_alive(name) else private
     try:
-        with open_changes(display, Region(0, 0, 1, 1)) as changes:
+        display = current_display()
+        own = bool(display) and display_alive(display)
+    except DisplayError:
+        display, own = "", False
+    try:
+        with open_changes(display if own else private, Region(0, 0, 1, 1)) as changes:
             backend, certain = changes.backend, changes.certain
     except CaptureError as error:
         return Check("each picture", False, str(error), "an X server with DAMAGE: apt-get install xvfb")
-    found = f"{backend} on {'the current' if display == name else 'a private'} display"
-    remedy = (
-        ""
-        if certain
-        else "record on a private display (--display private), or pictures are looked for 60 times a second"
-    )
-    return Check("each picture", certain, found, remedy)
+    remedy = "record on a private display (--display private); here pictures are looked for 60 times a second"
+    found = f"{backend} on {'the current' if own else 'a private'} display"
+    return Check("each picture", certain, found, "" if certain else remedy)
 
 
 def _closed_loop(listener: Listener, display: str) -> tuple[int, list[float]]:

@@ -78,7 +78,7 @@ def command(
 
 def _watch(recorder: SessionRecorder, asked: list[str]) -> None:
     console = open_console()
-    console.print(f"recording into {recorder.folder}", markup=False)
+    console.print(f"recording into {recorder.folder}", markup=False, soft_wrap=True)
     options = recorder.options
     hotkeys = [f"{key} {does}" for key, does in ((options.pause_key, "pauses"), (options.stop_key, "stops")) if key]
     console.print(", ".join([*hotkeys, "Ctrl-C stops"]), markup=False)

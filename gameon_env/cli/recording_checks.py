@@ -17,7 +17,7 @@ from gameon_env.optional import require
 from gameon_env.recording.calibration_store import stated_error
 from gameon_env.recording.video_encoder import CODECS, Encoder
 
-NO_SOUND = "recordings have none; else start a sound server (PulseAudio, or PipeWire with pipewire-pulse)"
+NO_SERVER = f"start a sound server: {INSTALL}; a game on a private display gets one of its own"
 PICTURE = 64
 """Pixels on each side: all encoders take that."""
 
@@ -33,8 +33,8 @@ def check_sound() -> Iterator[Check]:
         yield Check("audio", False, str(error), "pip install sounddevice")
         return
     yield Check("audio", True, "PortAudio, by sounddevice")
-    yield _source("system audio", system_audio, NO_SOUND)
-    yield _source("microphone", microphone, "recordings have none, which is the default; else connect one")
+    yield _source("system audio", system_audio, NO_SERVER)
+    yield _source("microphone", microphone, "connect one, if your voice is to be recorded")
     yield _private_sound()
 
 

@@ -1,8 +1,8 @@
 """One file of decoded frames: written once, in order, then only mapped.
 
-The pixels come first, so that they are aligned as the file is. Behind them are the recording's row numbers, a CRC-32 for
-each block of frames, and a tail of fixed length that tells the shape and has a checksum of its own. The tail is written
-last: a file that was not finished has none.
+The pixels come first, so that they are aligned as the file is. Behind them are the recording's row numbers, a CRC-32
+for each block of frames, and a tail of fixed length that tells the shape and has a checksum of its own. The tail is
+written last: a file that was not finished has none.
 """
 
 from __future__ import annotations
@@ -49,8 +49,7 @@ def write_frames(
         written: told how many are written, after each block.
 
     Raises:
-        DamagedError: other frames came than were promised.
-        OSError: they could not be written.
+        StorageError: other frames came than were promised, or they could not be written.
     """
     length = _block(size[0] * size[1] * 3)
     block = np.empty((length, *size, 3), np.uint8)
@@ -58,19 +57,19 @@ def write_frames(
     count = filled = 0
     for frame in frames:
         if frame.shape != block.shape[1:] or frame.dtype != np.uint8:
-            raise DamagedError(f"a frame of shape {frame.shape} {frame.dtype} came, expected {block.shape[1:]} uint8")
+            raise StorageError(f"a frame of shape {frame.shape} {frame.dtype} came, expected {block.shape[1:]} uint8")
         block[filled] = frame
         count, filled = count + 1, filled + 1
         if filled == length or count == len(rows):
-            checksums.append(zlib.crc32(block[:filled]))
-            file.write(block[:filled].data)
+            checksums.append(zlib.crc32(block[:filled].data))
+            _put(file, block[:filled].data)
             filled = 0
             written(count)
     if count != len(rows) or filled:
-        raise DamagedError(f"{count} frames came from the recording, expected {len(rows)}")
+        raise StorageError(f"{count} frames came from the recording, expected {len(rows)}")
     index = rows.astype("<i8").tobytes() + np.array(checksums, "<u4").tobytes()
     shape = (len(rows), *size, length)
-    file.write(index + _TAIL.pack(_MAGIC, *shape, _index_checksum(index, shape)))
+    _put(file, index + _TAIL.pack(_MAGIC, *shape, _index_checksum(index, shape)))
 
 
 class FrameFile:
@@ -109,7 +108,9 @@ class FrameFile:
             self.rows: Int64 = np.frombuffer(index, "<i8", count).astype(np.int64, copy=False)
             self._checksums = np.frombuffer(index, "<u4", offset=count * 8)
             picture = (height, width, 3)
-            mapped = np.memmap(file, np.uint8, "r", 0, (count, *picture)) if count else np.empty((0, *picture), np.uint8)
+            mapped = (
+                np.memmap(file, np.uint8, "r", 0, (count, *picture)) if count else np.empty((0, *picture), np.uint8)
+            )
         self.array: Pixels = mapped.view(np.ndarray)
         # Anonymous shared memory: what one process has compared, the others that were forked from it need not.
         self._flags = mmap.mmap(-1, max(1, len(self._checksums)))
@@ -141,9 +142,18 @@ class FrameFile:
         if self._compared[block]:
             return
         first = block * self._block
-        if zlib.crc32(self.array[first : first + self._block]) != self._checksums[block]:
+        if zlib.crc32(self.array[first : first + self._block].data) != self._checksums[block]:
             raise DamagedError(f"{self.path}: frames {first} to {first + self._block - 1} are not what was written")
         self._compared[block] = 1
+
+
+def _put(file: IO[bytes], data: bytes | memoryview) -> None:
+    try:
+        file.write(data)
+    except OSError as error:
+        raise StorageError(
+            f"{file.name} cannot be written ({error}): free some space, or name another folder"
+        ) from error
 
 
 def _block(frame_bytes: int) -> int:

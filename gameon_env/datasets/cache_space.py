@@ -14,6 +14,7 @@ from gameon_env.errors import StorageError
 FRAMES_SUFFIX = ".frames"
 BUILDING_SUFFIX = ".building"
 LOCK_SUFFIX = ".lock"
+REMEDY = "choose a smaller target_size or a lower fps, or another folder (cache='...')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +44,19 @@ def touch(path: Path) -> None:
         os.utime(path)
 
 
-def reserve(path: Path, needed: int, max_bytes: int, what: str) -> None:
-    """Make the file ``path`` of ``needed`` bytes, and remove others for it where it must be. Call it under the folder's
-    lock, and hold the file's own.
+def plan(folder: Path, needed: int, max_bytes: int, what: str) -> list[CacheEntry]:
+    """Which files must go for ``needed`` bytes more. Call it under the folder's lock.
 
     Args:
         max_bytes: what all files of the folder may take together.
         what: is to be kept there; for the message.
 
     Raises:
-        StorageError: there is no room, even without all files that no process uses. Then none was removed.
+        StorageError: there is no room, even without all files that no process uses.
     """
-    folder = path.parent
-    remedy = "choose a smaller target_size or a lower fps, or another folder (cache='...')"
-    if needed > max_bytes:
-        raise StorageError(
-            f"{what} need {needed:,} bytes, and the frame cache in {folder} may hold {max_bytes:,}: "
-            f"raise its bound (max_bytes), {remedy}"
-        )
     present = entries(folder)
-    free = shutil.disk_usage(folder).free
     taken = sum(entry.bytes for entry in present) + _being_built(folder)
+    free = shutil.disk_usage(folder).free
     surplus = max(taken + needed - max_bytes, needed - free)
     removed: list[CacheEntry] = []
     for entry in present:
@@ -75,11 +68,21 @@ def reserve(path: Path, needed: int, max_bytes: int, what: str) -> None:
     if surplus > 0:
         in_use = sum(entry.bytes for entry in present if entry.in_use)
         raise StorageError(
-            f"{what} need {needed:,} bytes in the frame cache {folder}: {free:,} bytes are free on its disk, and of its "
-            f"bound of {max_bytes:,} bytes {taken:,} are taken, {in_use:,} by running processes. "
-            f"Free {surplus:,} bytes or raise the bound (max_bytes), {remedy}"
+            f"{what} need {needed:,} bytes in the frame cache {folder}: {free:,} bytes are free on its disk, and its "
+            f"bound is {max_bytes:,} bytes, of which running processes use {in_use:,}. "
+            f"Free some space or raise the bound (max_bytes), {REMEDY}"
         )
-    for entry in removed:
+    return removed
+
+
+def reserve(path: Path, needed: int, max_bytes: int, what: str) -> None:
+    """Make the file ``path`` of ``needed`` bytes, and remove others for it where it must be. Call it under the folder's
+    lock, and hold the file's own.
+
+    Raises:
+        StorageError: as :func:`plan`; then none was removed.
+    """
+    for entry in plan(path.parent, needed, max_bytes, what):
         with contextlib.suppress(PermissionError):  # where a mapped file cannot be removed: a process that has no lease
             entry.path.unlink(missing_ok=True)
     try:
@@ -87,9 +90,10 @@ def reserve(path: Path, needed: int, max_bytes: int, what: str) -> None:
             allocate(file.fileno(), needed)
     except OSError as error:
         path.unlink(missing_ok=True)
+        free = shutil.disk_usage(path.parent).free
         raise StorageError(
-            f"{what} need {needed:,} bytes in the frame cache {folder}, "
-            f"where {shutil.disk_usage(folder).free:,} bytes are free ({error}): {remedy}"
+            f"{what} need {needed:,} bytes in the frame cache {path.parent}, "
+            f"where {free:,} bytes are free ({error}): free some space, {REMEDY}"
         ) from error
 
 

@@ -9,9 +9,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from gameon_env.data_processing.mel import MEL_BINS, MEL_RATE_HZ
 from gameon_env.data_processing.step_table import LASTING_AXES
 from gameon_env.data_processing.trajectory import Episode
-from gameon_env.datasets.dataset_error import DatasetError
+from gameon_env.errors import DatasetError
 from gameon_env.datasets.pictures import inner_size, place, resized
 from gameon_env.datasets.recording import (
     AudioFeatures,
@@ -22,6 +23,7 @@ from gameon_env.datasets.recording import (
     Pixels,
     RecordedSteps,
     Recording,
+    waveform_samples,
 )
 from gameon_env.errors import TrajectoryError
 from gameon_env.keys import BUTTONS
@@ -36,7 +38,7 @@ class EpisodeRecording(Recording):
         TrajectoryError: it has no RGB frames or no named controls, or holds what no trajectory file of ours does.
     """
 
-    def __init__(self, episode: Episode, number: int) -> None:
+    def __init__(self, episode: Episode, number: int, id: str | None = None) -> None:
         self.episode = episode
         self.path = episode.path
         metadata = episode.metadata
@@ -49,7 +51,7 @@ class EpisodeRecording(Recording):
         if not episode.controls or len(set(episode.controls)) != len(episode.controls):
             raise TrajectoryError(f"{self.path}: its controls are {episode.controls}, expected names, each once")
         self.controls = episode.controls
-        self.id = f"{self.path.name}:{number}"
+        self.id = id or f"{self.path.name}:{number}"
         session = metadata.get("session")
         self.group = session if isinstance(session, str) and session else self.id
         game = metadata.get("game")
@@ -127,11 +129,19 @@ class EpisodeRecording(Recording):
         interval_ns: float | None = None,
     ) -> tuple[Floats, Mask]:
         times = np.asarray(step_t_ns, np.int64)
-        if "audio" not in self.episode.columns:
-            return np.zeros((len(times), 0), np.float32), np.zeros(len(times), bool)
+        if interval_ns is None:
+            interval_ns = float(np.median(np.asarray(step_end_ns, np.int64) - times)) if len(times) else 1e9 / (self.fps or 30)
+        width = MEL_BINS if features == "mel" else waveform_samples(rate_hz or MEL_RATE_HZ, interval_ns)
+        if source != "both" and source not in self.audio_sources():
+            return np.zeros((len(times), width), np.float32), np.zeros(len(times), bool)
         rows = np.searchsorted(self.episode.timestamps, times, side="right") - 1
         there = rows >= 0
         values = self.episode.column("audio", np.maximum(rows, 0)).astype(np.float32, copy=False)
+        if values.shape[1] != width:
+            raise TrajectoryError(
+                f"{self.path} holds {values.shape[1]} values of sound a step; asked for are {width} ({features}). "
+                "Ask for what it holds, or for none: include_audio=False"
+            )
         values[~there] = 0
         return values, there
 

@@ -49,6 +49,9 @@ class GamePicture:
         timeout_s: float = ATTACH_TIMEOUT_S,
     ) -> None:
         self._display = display
+        self.look_every_ns = 0
+        """How long the window's place is believed before it is asked for again; 0: at each picture."""
+        self._looked_ns = 0
         self._process = process
         self._attach = attach
         self._title = attach.window if attach else title
@@ -113,6 +116,9 @@ class GamePicture:
         frame = self._capture.grab()
         if self._window is None or self._is_fixed:
             return frame
+        if frame.t_ns - self._looked_ns < self.look_every_ns:
+            return frame if self._capture.region == self._whole else self._padded(frame)
+        self._looked_ns = frame.t_ns
         try:
             moved = self._window.region()
         except WindowError:

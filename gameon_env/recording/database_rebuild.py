@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from gameon_env.recording.session_schema import SESSION_LAYOUT, STREAMS, insert_
 
 _TYPES: dict[str, tuple[type, ...]] = {"INTEGER": (int,), "REAL": (int, float), "TEXT": (str,)}
 
-Rows = list[dict[str, Any]]
+Row = dict[str, Any]
 
 
 def rebuild(folder: Path, found: Salvaged, media: Media, info: SessionInfo, *, tags: Sequence[str], note: str) -> None:
@@ -42,7 +42,7 @@ def rebuild(folder: Path, found: Salvaged, media: Media, info: SessionInfo, *, t
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     with closing(open_database(new, SESSION_LAYOUT, "create")) as connection, explained(new, SESSION_LAYOUT):
-        tables = {table: _fitting(connection, table, rows) for table, rows in found.tables.items()}
+        tables = {table: list(_fitting(connection, table, found)) for table in _SMALL}
         connection.execute("BEGIN IMMEDIATE")
         if tables["session"] and _is_session(tables["session"][0]):
             row = tables["session"][0] | {"status": "recording"}
@@ -53,14 +53,13 @@ def rebuild(folder: Path, found: Salvaged, media: Media, info: SessionInfo, *, t
             if tables["controls"]:
                 connection.execute("DELETE FROM controls")
                 _insert(connection, "controls", _unique(tables["controls"]))
-        known = tables["tags"] or [{"name": tag} for tag in tags]
-        _insert(connection, "tags", list({row["name"]: row for row in known}.values()))
+        _insert(connection, "tags", _unique(tables["tags"] or [{"name": tag} for tag in tags]))
         controls = {number for (number,) in connection.execute("SELECT id FROM controls")}
-        _insert(connection, "input_events", _events(tables["input_events"], controls))
-        _insert(connection, "frames", _frames(tables["frames"], media.times_ns))
+        _insert(connection, "input_events", _events(_fitting(connection, "input_events", found), controls))
+        _insert(connection, "frames", _frames(_fitting(connection, "frames", found), media.times_ns))
         _insert(connection, "audio_clock", _audio_clock(tables["audio_clock"], media))
-        _insert(connection, "gaps", [row for row in tables["gaps"] if _is_span(row["start_ns"], row["end_ns"])])
-        _insert(connection, "health", [row for row in tables["health"] if _is_time(row["t_ns"])])
+        _insert(connection, "gaps", (row for row in tables["gaps"] if _is_span(row["start_ns"], row["end_ns"])))
+        _insert(connection, "health", (row for row in tables["health"] if _is_time(row["t_ns"])))
         connection.execute("COMMIT")
     try:
         for suffix in ("-wal", "-shm"):  # they belong to the damaged one
@@ -73,24 +72,26 @@ def rebuild(folder: Path, found: Salvaged, media: Media, info: SessionInfo, *, t
 _NO_END = dict.fromkeys(("ended_at", "duration_ns", "reason", "missing", "checksums"))
 
 
-def _fitting(connection: sqlite3.Connection, table: str, rows: Rows) -> Rows:
+_SMALL = ("session", "tags", "controls", "audio_clock", "gaps", "health")
+
+
+def _fitting(connection: sqlite3.Connection, table: str, found: Salvaged) -> Iterator[Row]:
     """The rows whose values are of the kinds that their columns hold, without other columns."""
     columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
     kinds = {name: (_TYPES[kind], bool(needed or key)) for _, name, kind, needed, _, key in columns}
-    return [
-        {name: row[name] for name in kinds}
-        for row in rows
-        if row.keys() >= kinds.keys()
-        and all((row[n] is None and not needed) or isinstance(row[n], kind) for n, (kind, needed) in kinds.items())
-    ]
+    for row in found.rows(table):
+        if set(row.keys()) >= kinds.keys():
+            values = {name: row[name] for name in kinds}
+            if all(
+                isinstance(values[n], kind) or (values[n] is None and not need) for n, (kind, need) in kinds.items()
+            ):
+                yield values
 
 
-def _insert(connection: sqlite3.Connection, table: str, rows: Rows) -> None:
-    if rows:
-        names = list(rows[0])
-        marks = ", ".join("?" * len(names))
-        sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"
-        connection.executemany(sql, ([row[name] for name in names] for row in rows))
+def _insert(connection: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
+    for row in rows:
+        sql = f"INSERT OR IGNORE INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
+        connection.execute(sql, tuple(row.values()))
 
 
 def _is_session(row: dict[str, Any]) -> bool:
@@ -109,7 +110,7 @@ def _parsed(text: str | None) -> object:
         return None
 
 
-def _unique(rows: Rows) -> Rows:
+def _unique(rows: Iterable[Row]) -> list[Row]:
     return list({row["name"]: row for row in rows}.values())
 
 
@@ -121,11 +122,13 @@ def _is_span(start_ns: int, end_ns: int | None) -> bool:
     return _is_time(start_ns) and (end_ns is None or (start_ns <= end_ns < LONGEST_NS))
 
 
-def _events(rows: Rows, controls: set[int]) -> Rows:
-    return [row for row in rows if _is_time(row["t_ns"]) and row["control"] in controls and math.isfinite(row["value"])]
+def _events(rows: Iterable[Row], controls: set[int]) -> Iterator[Row]:
+    for row in rows:
+        if _is_time(row["t_ns"]) and row["control"] in controls and math.isfinite(row["value"]):
+            yield row
 
 
-def _frames(rows: Rows, times_ns: npt.NDArray[np.int64]) -> Rows:
+def _frames(rows: Iterable[Row], times_ns: npt.NDArray[np.int64]) -> Iterator[Row]:
     """One row for each frame of the video, at its row's time where that is right, else at the video's."""
     exact: dict[int, int] = {}
     outside: dict[int, str] = {}
@@ -140,22 +143,18 @@ def _frames(rows: Rows, times_ns: npt.NDArray[np.int64]) -> Rows:
     stored = {exact.get(number, t_ns): number for number, t_ns in enumerate(times_ns.tolist())}
     if len(stored) < len(times_ns):
         stored = {t_ns: number for number, t_ns in enumerate(times_ns.tolist())}
-    return [
-        {"t_ns": t_ns, "video_frame": stored.get(t_ns), "reason": None if t_ns in stored else outside[t_ns]}
-        for t_ns in sorted(stored.keys() | outside.keys())
-    ]
+    for t_ns in sorted(stored.keys() | outside.keys()):
+        yield {"t_ns": t_ns, "video_frame": stored.get(t_ns), "reason": None if t_ns in stored else outside[t_ns]}
 
 
-def _audio_clock(rows: Rows, media: Media) -> Rows:
+def _audio_clock(rows: list[Row], media: Media) -> Iterator[Row]:
     """Those that run forward within what the files hold."""
-    kept: Rows = []
     for number, stream in enumerate(STREAMS):
-        sound = media.sounds.get(stream)
-        last = {"sample": 0, "t_ns": -1}
-        for row in rows:
-            if row["stream"] != number or sound is None or row["sample"] > sound.frames or not _is_time(row["t_ns"]):
-                continue
-            if row["sample"] >= last["sample"] and row["t_ns"] > last["t_ns"]:
-                kept.append(row)
-                last = row
-    return kept
+        sound, last = media.sounds.get(stream), (0, -1)
+        if sound is None:
+            continue
+        for row in sorted(rows, key=lambda row: int(row["number"])):
+            place = row["sample"], row["t_ns"]
+            if row["stream"] == number and last[0] <= place[0] <= sound.frames and last[1] < place[1] < LONGEST_NS:
+                last = place
+                yield row

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 from gameon_env.recording.database import open_database
 from gameon_env.recording.model import DATABASE_FILE
@@ -27,34 +26,64 @@ _KEYS = {
 }
 
 
-@dataclass(slots=True)
 class Salvaged:
-    """The rows that were found: table -> rows as column -> value, in the order of their keys.
+    """The rows that can be read of a database, table by table.
 
-    ``whole``: whether every table could be read to its end from its beginning.
+    Attributes:
+        counts: how many there are, by table.
+        whole: whether every table could be read from its beginning to its end.
     """
 
-    tables: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {name: [] for name in _KEYS})
-    whole: bool = False
+    def __init__(self, path: Path) -> None:
+        self.whole = path.is_file()
+        self._connection = sqlite3.connect(path)
+        self._connection.text_factory = lambda data: data.decode(errors="replace")
+        self._connection.row_factory = sqlite3.Row
+        self.counts = {table: sum(1 for _ in self.rows(table)) for table in _KEYS}
+
+    def rows(self, table: str) -> Iterator[sqlite3.Row]:
+        """The rows before the first damage, and then those behind the last, backwards."""
+        key, last = _KEYS[table], None
+        try:
+            self._connection.execute("PRAGMA writable_schema = ON")  # a file that is shorter than its header says
+            for row in self._connection.execute(f"SELECT * FROM {table} ORDER BY {key}"):
+                last = row[key]
+                yield row
+            return
+        except sqlite3.DatabaseError:
+            self.whole = False
+        try:
+            for row in self._connection.execute(f"SELECT * FROM {table} ORDER BY {key} DESC"):
+                if row[key] == last:
+                    return
+                yield row
+        except sqlite3.DatabaseError:
+            return
 
     def __len__(self) -> int:
-        return sum(map(len, self.tables.values()))
+        return sum(self.counts.values())
+
+    def close(self) -> None:
+        self._connection.close()
 
 
-def salvage(kept: Path, work: Path) -> Salvaged:
+@contextmanager
+def salvage(kept: Path, work: Path) -> Iterator[Salvaged]:
     """Read the database in the folder ``kept``, which is not changed, by way of copies in the new folder ``work``.
 
     Where its first page or the roots of its tables are lost, those of an empty session stand in for them: every
     session has its tables in the same places.
     """
     work.mkdir()
-    try:
-        best = _read(_copy(kept, work / "as_it_is", patched=False))
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, work)
+        best = Salvaged(_copy(kept, work / "as_it_is", patched=False))
+        stack.callback(best.close)
         if not best.whole:
-            best = max(best, _read(_copy(kept, work / "patched", patched=True)), key=len)
-        return best
-    finally:
-        shutil.rmtree(work)
+            patched = Salvaged(_copy(kept, work / "patched", patched=True))
+            stack.callback(patched.close)
+            best = max(best, patched, key=len)
+        yield best
 
 
 def _copy(kept: Path, target: Path, *, patched: bool) -> Path:
@@ -89,39 +118,3 @@ def _patch(path: Path, empty: bytes) -> None:
         file.truncate(pages * PAGE)
         file.seek(28)  # https://sqlite.org/fileformat.html: the size of the database in pages
         file.write(pages.to_bytes(4, "big"))
-
-
-def _read(path: Path) -> Salvaged:
-    found = Salvaged(whole=True)
-    if not path.is_file():
-        found.whole = False
-        return found
-    with closing(sqlite3.connect(path)) as connection:
-        connection.text_factory = lambda data: data.decode(errors="replace")
-        connection.row_factory = sqlite3.Row
-        for table, key in _KEYS.items():
-            rows, whole = _read_table(connection, table, key)
-            found.tables[table] = [dict(row) for row in rows]
-            found.whole = found.whole and whole
-    return found
-
-
-def _read_table(connection: sqlite3.Connection, table: str, key: str) -> tuple[list[sqlite3.Row], bool]:
-    """The rows before the first damage and those behind the last."""
-    first: list[sqlite3.Row] = []
-    if _extend(first, connection, f"SELECT * FROM {table} ORDER BY {key}"):
-        return first, True
-    last: list[sqlite3.Row] = []
-    _extend(last, connection, f"SELECT * FROM {table} ORDER BY {key} DESC")
-    known = {row[key] for row in first}
-    return first + [row for row in reversed(last) if row[key] not in known], False
-
-
-def _extend(rows: list[sqlite3.Row], connection: sqlite3.Connection, sql: str) -> bool:
-    try:
-        connection.execute("PRAGMA writable_schema = ON")  # reads a file that is shorter than its header says
-        for row in connection.execute(sql):
-            rows.append(row)
-    except sqlite3.DatabaseError:
-        return False
-    return True

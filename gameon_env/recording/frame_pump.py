@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gameon_env.clock import now_ns
-from gameon_env.desktop.changes import Changes, pictures_differ
+from gameon_env.desktop.catch import Catcher, Caught
+from gameon_env.desktop.changes import Changes
 from gameon_env.desktop.region import Region
 from gameon_env.events import Frame
 from gameon_env.recording.model import FrameRow
@@ -20,6 +21,9 @@ from gameon_env.recording.video import VideoWriter
 
 QUEUE_BYTES = 128 * 2**20
 """Pictures that may wait for the encoder: 36 of 1280x720, more than half a second at 60 a second."""
+
+MOST_BEHIND_NS = 350_000_000
+"""Nor may one wait longer: what waits is what a kill takes, and of small pictures the queue holds seconds."""
 
 WAIT_S = 0.05
 BURST = 4
@@ -67,7 +71,6 @@ class FramePump:
         self._rows: list[FrameRow] = []
         self._rows_lock = threading.Lock()
         self._encoded_ns = -1
-        self._before: Pixels | None = None
         self._last_ns = -1
         self._ending = threading.Event()
         self._force = threading.Event()
@@ -139,46 +142,39 @@ class FramePump:
                 continue
 
     def _catch(self) -> None:
+        catcher = Catcher(self._changes, self._grab)
         allowed_ns = 0  # a leaky bucket: when the next picture would be on time
         while not self._ending.is_set():
+            if not self._wanted():
+                if not catcher.skip(WAIT_S):
+                    self._check()
+                continue
             forced = self._force.is_set()
-            changed_ns = self._changes.wait(0 if forced else WAIT_S)
-            if forced:
-                self._force.clear()
-                changed_ns = now_ns()
-            if changed_ns is None:
+            self._force.clear()
+            found = catcher.catch(WAIT_S, allowed_ns - BURST * self._period_ns, force=forced)
+            if not found:
                 self._check()
-            if changed_ns is None or not self._wanted():
-                continue
-            early_ns = allowed_ns - BURST * self._period_ns - now_ns()
-            if early_ns > 0:
-                if self._ending.wait(early_ns * 1e-9):
-                    return
-                changed_ns = now_ns()  # what is caught now may have come since
-            frame, self._changes.region = self._grab()
-            if not self._changes.certain and not self._is_new(frame.pixels):
-                continue
-            allowed_ns = max(allowed_ns, now_ns()) + self._period_ns
-            self._offer(frame, changed_ns)
+            for caught in found:
+                allowed_ns = max(allowed_ns, caught.t_ns) + self._period_ns
+                self._offer(caught)
 
-    def _offer(self, frame: Frame, changed_ns: int) -> None:
-        t_ns = max(changed_ns - self._start_ns, self._last_ns + 1000, 0)  # the video counts in microseconds
+    def _offer(self, caught: Caught) -> None:
+        t_ns = max(caught.t_ns - self._start_ns, self._last_ns + 1000, 0)  # the video counts in microseconds
         self._last_ns = t_ns
         self.caught += 1
-        if self._queue.full():
+        if caught.pixels is None or self._queue.full() or self._behind(t_ns):
             self.dropped += 1
             with self._rows_lock:
                 self._rows.append(FrameRow(t_ns, None, "dropped"))
             return
         pixels = self._spare.pop() if self._spare else np.empty((*self._size, 4), np.uint8)
-        _fit(frame.pixels, pixels)
+        _fit(caught.pixels, pixels)
         self._queue.put((pixels, t_ns))
 
-    def _is_new(self, pixels: Pixels) -> bool:
-        if self._before is not None and not pictures_differ(pixels, self._before):
-            return False
-        self._before = pixels.copy()
-        return True
+    def _behind(self, t_ns: int) -> bool:
+        with self._queue.mutex:
+            first = next(iter(self._queue.queue), None)
+        return first is not None and t_ns - first[1] > MOST_BEHIND_NS
 
     def _encode(self) -> None:
         number = 0

@@ -45,6 +45,9 @@ from gameon_env.recording.verification import media_checksums
 from gameon_env.recording.video import VideoWriter
 from gameon_env.recording.window_lock import WindowLock
 
+LOOK_EVERY_NS = 100_000_000
+"""Windows are moved seldom, and asking where it is costs as much as its picture."""
+
 START_FREE_MB = 48.0
 """What must be free to begin: a minute of video, and the room to finish properly."""
 
@@ -94,6 +97,7 @@ class OpenRecording:
         self._game = RunningGame(self.profile, options.display, options.attach, sound=options.system_audio is True)
         stack.callback(self._game.close)
         self._game.start(options.seed or 0)
+        self._game.picture.look_every_ns = LOOK_EVERY_NS
         display = self._game.display_name
         target = options.attach or f"window {self._game.picture.window_id}"
         stack.callback(WindowLock(display, str(target)).release)

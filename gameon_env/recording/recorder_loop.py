@@ -23,7 +23,8 @@ from gameon_env.recording.input_log import InputLog
 from gameon_env.recording.model import AudioClockRow, Gap, Health, Stream
 from gameon_env.recording.session_writer import SessionWriter
 
-TICK_S = 1 / 60
+TICK_S = 1 / 30
+"""How often the pointer's place is noted; other events have their own times."""
 COMMIT_NS = 200_000_000
 """What was heard is on the disk within a quarter of a second."""
 
@@ -87,7 +88,7 @@ class RecorderLoop:
         self._finish = finish
         self._asked: str | None = None
         self._wake = threading.Event()
-        self._gap: Turn | None = None
+        self._gap: int | None = None
         self._process = psutil.Process()
         self._wall_offset_s = _wall_offset_s()
         self.health: Health | None = None
@@ -178,15 +179,15 @@ class RecorderLoop:
             parts.pump.refresh()
         else:
             self._store(parts.log.take(turn.t_ns))
-            self._gap = turn
+            gap = Gap(turn.t_ns - parts.start_ns, None, "all", turn.reason)
+            self._gap = parts.writer.add_gap(gap)  # at once: a kill must not hide that nothing was recorded
             for track in parts.tracks:
                 track.pause(turn.t_ns)
 
     def _close_gap(self, end_ns: int) -> None:
         gap, self._gap = self._gap, None
         if gap is not None:
-            start_ns = self._parts.start_ns
-            self._parts.writer.add_gap(Gap(gap.t_ns - start_ns, end_ns - start_ns, "all", gap.reason))
+            self._parts.writer.end_gap(gap, end_ns - self._parts.start_ns)
 
     def _store(self, events: Sequence[InputEvent]) -> None:
         injected = sum(event.injected for event in events)

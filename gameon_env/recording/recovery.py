@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -165,7 +166,8 @@ def _is_empty(folder: Path) -> bool:
             return False
     except SessionError:
         pass
-    return not _salvaged(folder, folder).tables["session"]
+    with _salvaged(folder, folder) as found:
+        return not found.counts["session"]
 
 
 def _recover(folder: Path, lock: FolderLock, anew: bool, notes: tuple[str, ...]) -> SessionEnd:
@@ -182,15 +184,16 @@ def _recover(folder: Path, lock: FolderLock, anew: bool, notes: tuple[str, ...])
     if not damaged and not anew:
         media = recover_media(folder, originals, clocks)
         return complete(folder, lock, media, media.missing)
-    found = _salvaged(originals.folder, folder)
-    media = recover_media(folder, originals, clocks or _clocks(found))
-    entry = _entry(folder)
-    tags, note = (entry.tags, entry.note) if entry else ((), "")
-    rebuild(folder, found, media, guess_info(folder, media, entry), tags=tags, note=note)
-    return complete(folder, lock, media, (*notes, *media.missing, _told(found, damaged)))
+    with _salvaged(originals.folder, folder) as found:
+        media = recover_media(folder, originals, clocks or _clocks(found))
+        entry = _entry(folder)
+        tags, note = (entry.tags, entry.note) if entry else ((), "")
+        rebuild(folder, found, media, guess_info(folder, media, entry), tags=tags, note=note)
+        notes = (*notes, *media.missing, _told(found, damaged))
+    return complete(folder, lock, media, notes)
 
 
-def _salvaged(source: Path, folder: Path) -> Salvaged:
+def _salvaged(source: Path, folder: Path) -> AbstractContextManager[Salvaged]:
     work = folder / WORK
     shutil.rmtree(work, ignore_errors=True)
     return salvage(source, work)
@@ -199,8 +202,9 @@ def _salvaged(source: Path, folder: Path) -> Salvaged:
 def _clocks(found: Salvaged) -> dict[Stream, Clock]:
     clocks: dict[Stream, Clock] = {}
     for number, stream in enumerate(STREAMS):
-        rows = [row for row in found.tables["audio_clock"] if row["stream"] == number]
-        clocks[stream] = np.array([r["sample"] for r in rows], np.int64), np.array([r["t_ns"] for r in rows], np.int64)
+        rows = [(row["sample"], row["t_ns"]) for row in found.rows("audio_clock") if row["stream"] == number]
+        samples, t_ns = np.array(sorted(rows), np.int64).reshape(-1, 2).T
+        clocks[stream] = samples, t_ns
     return clocks
 
 
@@ -209,9 +213,9 @@ def _told(found: Salvaged, damaged: bool) -> str:
         return "rows of the database that contradicted video or sound were left out"
     if not len(found):
         return "the database was lost: input, gaps and what was known at the start are not there"
-    rows = ", ".join(f"{len(found.tables[table])} {table.replace('_', ' ')}" for table in ("input_events", "frames"))
-    begin = "" if found.tables["session"] else "; what was known at the start is guessed"
-    if found.tables["input_events"] and not found.tables["controls"]:
+    rows = ", ".join(f"{found.counts[table]} {table.replace('_', ' ')}" for table in ("input_events", "frames"))
+    begin = "" if found.counts["session"] else "; what was known at the start is guessed"
+    if found.counts["input_events"] and not found.counts["controls"]:
         begin += "; of the input nobody knows which keys it was, it is left out"
     if found.whole:
         return f"the database was damaged; all its rows could be read ({rows}){begin}"

@@ -296,10 +296,16 @@ def main() -> None:
         for kind, count in zip(KINDS, counts, strict=True):
             for number in range(count):
                 folder = base / f"{kind.replace(' ', '_')}_{number}"
+                psutil.cpu_percent()
                 trial = run_trial(kind, dice.uniform(0.5, 5.0), arguments.game, folder)
                 trials.append(trial)
                 lost = ", ".join(f"{what} {lost_s * 1e3:.0f} ms" for what, lost_s in trial.lost_s.items())
-                words = [f"{kind} after {trial.moment_s:.2f} s: {trial.outcome}", f"lost {lost}", *trial.faults]
+                words = [
+                    f"{kind} after {trial.moment_s:.2f} s: {trial.outcome}",
+                    f"lost {lost}",
+                    f"processor {psutil.cpu_percent():.0f} %",
+                ]
+                words += trial.faults
                 print("; ".join(words), flush=True)
                 if not arguments.keep:
                     shutil.rmtree(folder, ignore_errors=True)

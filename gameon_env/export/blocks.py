@@ -1,0 +1,184 @@
+"""The pictures and the sound of an export, block by block in order, decoded here or by processes of their own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gameon_env.datasets.dataset_error import DatasetError
+from gameon_env.datasets.recording import Pixels, Recording
+from gameon_env.export.episodes import EpisodeSteps
+from gameon_env.export.options import ExportOptions
+
+Pack = Callable[[Pixels], Any]
+"""Makes of pictures ``(n, h, w, 3) uint8`` what the format stores; runs beside the writing, and in other processes:
+a function of a module."""
+
+_BLOCK_BYTES = 16 << 20
+_MAX_BLOCK_ROWS = 512
+_DECODE_THREADS = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Rows that follow on each other within one episode.
+
+    Attributes:
+        first: their first row in the episode.
+        count: how many.
+        video: what the format's pack function made of the pictures; without one ``(n, h, w, 3) uint8``.
+        audio: ``(n, F) float32``; None where the export has no sound.
+        audio_mask: ``(n,) bool``.
+    """
+
+    first: int
+    count: int
+    video: Any
+    audio: npt.NDArray[np.float32] | None
+    audio_mask: npt.NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a recording's pictures and sound are read.
+
+    Attributes:
+        recording: the recording.
+        size: ``(height, width)`` of the pictures.
+        letterbox: whether they keep their shape.
+        audio_width: of the sound; 0: none is read.
+        has_audio: whether this recording has sound; without, it is zeros.
+        options: of the export.
+    """
+
+    recording: Recording
+    size: tuple[int, int]
+    letterbox: bool
+    audio_width: int
+    has_audio: bool
+    options: ExportOptions
+
+
+class BlockReader:
+    """Reads the blocks of episodes, with as many processes as the options say.
+
+    One process decodes as the file goes on; more take turns block by block, each seeking to its own. Either way
+    ``pack`` runs on all cores and the blocks come in order.
+
+    Args:
+        workers: processes that decode.
+        pack: what is made of the pictures.
+        cores: threads that pack where one process decodes; None: as many as there are cores.
+    """
+
+    def __init__(self, workers: int = 1, pack: Pack | None = None, cores: int | None = None) -> None:
+        self._pack = pack
+        self._pool: ProcessPoolExecutor | ThreadPoolExecutor
+        self._processes = workers > 1
+        if self._processes:
+            # Not forked: this process may have threads, and files of HDF5 open.
+            self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+            self._ahead = workers + 1
+        else:
+            threads = cores or os.cpu_count() or 1
+            self._pool = ThreadPoolExecutor(threads, "export-pack")
+            self._ahead = threads + 1
+
+    def blocks(self, reading: Reading, episode: EpisodeSteps) -> Iterator[Block]:
+        """The blocks of one episode, in order.
+
+        Raises:
+            GameOnError: the recording is damaged.
+            DatasetError: a process died.
+        """
+        spans = _spans(len(episode), reading.size)
+        jobs = self._read_apart(reading, episode, spans) if self._processes else self._read_on(reading, episode, spans)
+        waiting: deque[Future[Block]] = deque()
+        try:
+            for job in jobs:
+                waiting.append(job)
+                if len(waiting) > self._ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise DatasetError(
+                "one of the exporting processes died, most likely because memory ran out: use fewer workers"
+            ) from error
+        finally:
+            for job in waiting:
+                job.cancel()
+
+    def close(self) -> None:
+        """End the processes or threads; callable twice."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def __enter__(self) -> BlockReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read_on(
+        self, reading: Reading, episode: EpisodeSteps, spans: Sequence[tuple[int, int]]
+    ) -> Iterator[Future[Block]]:
+        """One decoder over the whole episode."""
+        pictures = reading.recording.stream(episode.frame, reading.size, reading.letterbox, threads=_DECODE_THREADS)
+        for first, stop in spans:
+            video = np.empty((stop - first, *reading.size, 3), np.uint8)
+            for i in range(stop - first):
+                video[i] = next(pictures)
+            sound = _sound(reading, episode.t_ns[first:stop], episode.end_ns[first:stop], episode.interval_ns)
+            yield self._pool.submit(_block, first, video, sound, self._pack)
+
+    def _read_apart(
+        self, reading: Reading, episode: EpisodeSteps, spans: Sequence[tuple[int, int]]
+    ) -> Iterator[Future[Block]]:
+        """Each block read by whichever process is free."""
+        for first, stop in spans:
+            times = episode.t_ns[first:stop], episode.end_ns[first:stop], episode.interval_ns
+            yield self._pool.submit(_read_block, reading, first, episode.frame[first:stop], times, self._pack)
+
+
+_Sound = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]] | None
+
+
+def _read_block(
+    reading: Reading,
+    first: int,
+    frame: npt.NDArray[np.int64],
+    times: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], float],
+    pack: Pack | None,
+) -> Block:
+    video = reading.recording.frames(frame, reading.size, reading.letterbox)
+    return _block(first, video, _sound(reading, *times), pack)
+
+
+def _block(first: int, video: Pixels, sound: _Sound, pack: Pack | None) -> Block:
+    audio, mask = sound if sound is not None else (None, None)
+    return Block(first, len(video), video if pack is None else pack(video), audio, mask)
+
+
+def _sound(
+    reading: Reading, t_ns: npt.NDArray[np.int64], end_ns: npt.NDArray[np.int64], interval_ns: float
+) -> _Sound:
+    if not reading.audio_width:
+        return None
+    if not reading.has_audio:
+        return np.zeros((len(t_ns), reading.audio_width), np.float32), np.zeros(len(t_ns), bool)
+    return reading.recording.audio(t_ns, end_ns, reading.options.audio_source, interval_ns=interval_ns)
+
+
+def _spans(rows: int, size: tuple[int, int]) -> list[tuple[int, int]]:
+    """``[first, stop)`` of blocks of about as many bytes each."""
+    step = max(1, min(_MAX_BLOCK_ROWS, _BLOCK_BYTES // (size[0] * size[1] * 3)))
+    return [(first, min(rows, first + step)) for first in range(0, rows, step)]

@@ -1,0 +1,78 @@
+"""The file that an export makes: it appears complete or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gameon_env.data_processing.atomic_file import sync_folder
+from gameon_env.datasets.dataset_error import DatasetError
+from gameon_env.errors import StorageError
+
+
+def check_output(path: str | Path) -> Path:
+    """The file's path where a file can be made; a link is followed.
+
+    Raises:
+        StorageError: its folder is missing or cannot be written.
+        DatasetError: it is a folder.
+    """
+    given, path = path, Path(path).expanduser().resolve()
+    if path.is_dir():
+        raise DatasetError(f"{given} is a folder: name the file to make, such as {Path(given) / 'dataset.h5'}")
+    if path.exists() and not path.is_file():
+        raise DatasetError(f"{given} is no ordinary file: name another")
+    if not path.parent.is_dir():
+        raise StorageError(f"the folder {path.parent} does not exist: make it (mkdir -p '{path.parent}'), or name another")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise StorageError(
+            f"nothing can be written into {path.parent}: {error.strerror or error}. Name a file in another folder."
+        ) from error
+    return path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new empty file beside ``path``, to be written and closed; it takes the place of ``path`` at the end, and goes
+    where that is not reached.
+
+    Raises:
+        StorageError: the disk refuses.
+    """
+    new: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+        new = Path(name)
+        os.close(handle)
+        yield new
+        with new.open("rb+") as file:
+            os.fsync(file.fileno())
+        # mkstemp lets nobody else read; an export is as readable as any new file, or as the one before it.
+        new.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        new.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        if isinstance(error, StorageError):
+            raise
+        raise StorageError(
+            f"{path} could not be written: {error.strerror or error}. "
+            + ("What it held before is as it was. " if path.exists() else "")
+            + "Free some space, or name a file on another disk."
+        ) from error
+    finally:
+        if new is not None:
+            with contextlib.suppress(FileNotFoundError):
+                new.unlink()
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
