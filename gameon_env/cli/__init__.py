@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "Score a policy on the live game, against random and the recording.",
     "sessions": "The sessions that were recorded: list, show, tag, verify, delete.",
     "import": "Bring recordings that other programs made into the catalogue.",
+    "export": "Recordings as a file to train from, or to pass on: HDF5, npz, PyTorch, TensorFlow.",
     "recover": "Bring back what a killed recording left.",
     "calibrate": "Measure how well key, picture and sound of a recording are in step on this machine.",
     "teach": "Teach a font, so that a score can be read off the screen.",

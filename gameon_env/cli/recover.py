@@ -50,8 +50,11 @@ def _recover(console: Console, path: Path) -> bool:
         text = f"nothing to recover in this folder, it holds no session and no {', '.join(RECOVERABLE)} file"
         _say(console, path, "red", text)
         return False
-    # Lists, so that all are done where one fails.
-    return all([_say_session(console, found) for found in sessions] + [_recover_file(console, file) for file in files])
+    whole = sum(found.outcome == "whole" for found in sessions)
+    if whole:
+        _say(console, path, "", f"{whole} session{'s are' if whole > 1 else ' is'} complete, nothing to do")
+    done = [_say_session(console, found) for found in sessions if found.outcome != "whole"]
+    return all(done + [_recover_file(console, file) for file in files])
 
 
 def _say(console: Console, path: Path, style: str, note: str) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gameon_env.datasets.cached_frames import CachedFrames
-from gameon_env.errors import DatasetError
+from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.frame_cache import FrameCache, Progress
 from gameon_env.datasets.recording import Recording
 from gameon_env.errors import StorageError

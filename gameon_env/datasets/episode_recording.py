@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from gameon_env.data_processing.mel import MEL_BINS, MEL_RATE_HZ
 from gameon_env.data_processing.step_table import LASTING_AXES
 from gameon_env.data_processing.trajectory import Episode
-from gameon_env.errors import DatasetError
+from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.pictures import inner_size, place, resized
 from gameon_env.datasets.recording import (
     AudioFeatures,
@@ -28,6 +29,7 @@ from gameon_env.datasets.recording import (
 from gameon_env.errors import TrajectoryError
 from gameon_env.keys import BUTTONS
 
+S = TypeVar("S", bound=np.generic)
 MAX_NS = 31 * 24 * 3600 * 1_000_000_000
 
 
@@ -47,7 +49,9 @@ class EpisodeRecording(Recording):
             ("inputs", "record an environment with named controls"),
         ):
             if column not in episode.columns:
-                raise TrajectoryError(f"{self.path} has no column {column!r}, so that it cannot be learned from: {remedy}")
+                raise TrajectoryError(
+                    f"{self.path} has no column {column!r}, so that it cannot be learned from: {remedy}"
+                )
         if not episode.controls or len(set(episode.controls)) != len(episode.controls):
             raise TrajectoryError(f"{self.path}: its controls are {episode.controls}, expected names, each once")
         self.controls = episode.controls
@@ -93,8 +97,8 @@ class EpisodeRecording(Recording):
             t_ns=times[begins],
             frame=begins,
             inputs=_merged_inputs(inputs, self.controls, acts, lengths),
-            presses=np.minimum(_sums(presses.astype(np.int64), acts, lengths), 255).astype(np.uint8),
-            rewards=_sums(rewards, acts, lengths),
+            presses=np.minimum(_reduced(np.add, presses.astype(np.int64), acts, lengths), 255).astype(np.uint8),
+            rewards=_reduced(np.add, rewards, acts, lengths),
             runs=runs,
             end_ns=times[stops],
         )
@@ -117,7 +121,9 @@ class EpisodeRecording(Recording):
         if "audio" not in self.episode.columns:
             return ()
         source = self.episode.metadata.get("audio_source")
-        return ("microphone",) if source == "microphone" else ("system", "microphone") if source == "both" else ("system",)
+        return (
+            ("microphone",) if source == "microphone" else ("system", "microphone") if source == "both" else ("system",)
+        )
 
     def audio(
         self,
@@ -130,7 +136,9 @@ class EpisodeRecording(Recording):
     ) -> tuple[Floats, Mask]:
         times = np.asarray(step_t_ns, np.int64)
         if interval_ns is None:
-            interval_ns = float(np.median(np.asarray(step_end_ns, np.int64) - times)) if len(times) else 1e9 / (self.fps or 30)
+            interval_ns = (
+                float(np.median(np.asarray(step_end_ns, np.int64) - times)) if len(times) else 1e9 / (self.fps or 30)
+            )
         width = MEL_BINS if features == "mel" else waveform_samples(rate_hz or MEL_RATE_HZ, interval_ns)
         if source != "both" and source not in self.audio_sources():
             return np.zeros((len(times), width), np.float32), np.zeros(len(times), bool)
@@ -209,18 +217,12 @@ def _merged_inputs(inputs: Floats, controls: tuple[str, ...], acts: Int64, lengt
     return result
 
 
-def _sums(values: npt.NDArray[np.generic], acts: Int64, lengths: Int64) -> npt.NDArray[np.generic]:
-    return _reduced(np.add, values, acts, lengths)
-
-
-def _reduced(
-    how: np.ufunc, values: npt.NDArray[np.generic], acts: Int64, lengths: Int64
-) -> npt.NDArray[np.generic]:
+def _reduced(how: np.ufunc, values: npt.NDArray[S], acts: Int64, lengths: Int64) -> npt.NDArray[S]:
     """``how`` over ``values[acts[k] : acts[k] + lengths[k]]`` for each k."""
     if np.all(lengths == 1):
         return values[acts]
     # reduceat takes pairs: the odd ones are what lies between two groups, and is left out.
     pairs = np.stack([acts, acts + lengths], axis=1).ravel()
     padded = np.concatenate([values, np.zeros((1, *values.shape[1:]), values.dtype)])
-    result: npt.NDArray[np.generic] = how.reduceat(padded, pairs, axis=0)[::2]
+    result: npt.NDArray[S] = how.reduceat(padded, pairs, axis=0)[::2]
     return result

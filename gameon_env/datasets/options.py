@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from gameon_env.errors import DatasetError
+from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.recording import AudioFeatures, AudioSource
 from gameon_env.errors import suggest
 
@@ -101,7 +101,7 @@ class DatasetOptions:
         for name, allowed in _CHOICES.items():
             value = getattr(self, name)
             if value not in allowed:
-                near = suggest(value, [a for a in allowed if a]) if isinstance(value, str) else ""
+                near = suggest(value, [str(a) for a in allowed if a]) if isinstance(value, str) else ""
                 listed = ", ".join(repr(a) for a in allowed)
                 raise DatasetError(f"{name} must be one of {listed}; got {value!r}.{near}")
         for name in ("augment", "include_audio", "pad"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gameon_env.data_processing.trajectory import SUFFIXES_READ, load_episodes
-from gameon_env.errors import DatasetError
+from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.episode_recording import EpisodeRecording
 from gameon_env.datasets.recording import RecordedSteps, Recording
 from gameon_env.datasets.session_recording import SessionRecording
@@ -152,9 +152,7 @@ def _named(candidates: list[_Candidate], sessions: Sequence[str] | None, source:
     wanted: set[int] = set()
     for name in sessions:
         folder = Path(name).absolute()
-        exact = [
-            i for i, c in enumerate(candidates) if name in (c.id, c.folder.name) or folder == c.folder.absolute()
-        ]
+        exact = [i for i, c in enumerate(candidates) if name in (c.id, c.folder.name) or folder == c.folder.absolute()]
         found = exact or [
             i for i, c in enumerate(candidates) if c.id.startswith(name) or c.folder.name.startswith(name)
         ]

@@ -162,9 +162,9 @@ class SessionRecording(Recording):
 
     def _read(self, reader: VideoReader, number: int, target: Pixels, letterbox: bool) -> None:
         size = target.shape[0], target.shape[1]
-        inner = inner_size(self.size, size, letterbox)
-        shrinks = inner[0] <= self.size[0] and inner[1] <= self.size[1]
-        place(resized(reader.frame(number, inner if shrinks else None), inner), target)
+        # Not by the decoder's scaler, which is up to 100 levels off an average over the area (measured): what the live
+        # loop shows is such an average.
+        place(resized(reader.frame(number), inner_size(self.size, size, letterbox)), target)
 
     def _check_video(self) -> tuple[int, int]:
         """The size of the pictures; that all that the database names is there."""
@@ -235,7 +235,8 @@ def _first_of_each_time(frames: FrameTable) -> Int64:
     """Rows of frames that the video holds; of two at one time the first."""
     kept = np.flatnonzero(frames.video_frame >= 0)
     times = frames.t_ns[kept]
-    return kept[np.append(True, times[1:] > times[:-1])[: len(kept)]]
+    first: Int64 = kept[np.append(True, times[1:] > times[:-1])[: len(kept)]]
+    return first
 
 
 def _breaks(session: Session, frames: FrameTable) -> list[Span]:

@@ -83,7 +83,9 @@ def _blocks(t_ns: Int64, rate: float, length: int) -> Iterator[tuple[int, int, I
     while first < len(t_ns):
         begins = np.rint((t_ns[first : first + 4096] - t_ns[first]) * (rate / 1e9)).astype(np.int64)
         near = max(1, int(np.searchsorted(begins, max(1, _MOST_SAMPLES - length), side="right")))
-        gap = np.flatnonzero(np.diff(begins[:near]) > 4 * length)  # a picture that stood still: what is between is not read
+        gap = np.flatnonzero(
+            np.diff(begins[:near]) > 4 * length
+        )  # a picture that stood still: what is between is not read
         stop = first + (int(gap[0]) + 1 if len(gap) else near)
         yield first, stop, begins[: stop - first]
         first = stop

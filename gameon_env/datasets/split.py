@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Literal, TypeVar
 
-from gameon_env.errors import DatasetError
+from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.recording import Recording
 
 R = TypeVar("R", bound=Recording)
@@ -18,16 +18,18 @@ def split_of(group: str, seed: int, fractions: tuple[float, float, float]) -> Li
     none."""
     digest = hashlib.sha256(f"{seed}/{group}".encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64
-    shares = [share for share in fractions]
-    for name, share in zip(SPLITS, shares, strict=True):
+    for name, share in zip(SPLITS, fractions, strict=True):
         if place < share:
             return name
         place -= share
-    return max(zip(shares, SPLITS, strict=True))[1]  # by rounding of the sum only
+    return max(zip(fractions, SPLITS, strict=True))[1]  # by rounding of the sum only
 
 
 def choose_split(
-    recordings: Sequence[R], split: Literal["train", "val", "test"] | None, seed: int, fractions: tuple[float, float, float]
+    recordings: Sequence[R],
+    split: Literal["train", "val", "test"] | None,
+    seed: int,
+    fractions: tuple[float, float, float],
 ) -> list[R]:
     """The recordings of one split; all of them where it is None.
 

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from gameon_env.errors import DatasetError
+from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.recording import Floats, Pixels
 
 PARTNERS = (

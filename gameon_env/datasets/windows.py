@@ -8,8 +8,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,43 +18,18 @@ import numpy.typing as npt
 
 from gameon_env.data_processing.mel import MEL_BINS, MEL_RATE_HZ
 from gameon_env.datasets.alignment import align
-from gameon_env.datasets.frame_cache import CachedFrames, FrameCache
+from gameon_env.datasets.cache_build import build_caches
+from gameon_env.datasets.cached_frames import CachedFrames
+from gameon_env.datasets.dataset_error import DatasetError
+from gameon_env.datasets.frame_cache import FrameCache, Progress
 from gameon_env.datasets.options import DatasetOptions
 from gameon_env.datasets.recording import Floats, Int64, Mask, Pixels, RecordedSteps, Recording, waveform_samples
 from gameon_env.datasets.recordings import find
 from gameon_env.datasets.split import choose_split
 from gameon_env.datasets.transforms import Augmentation, transformed
+from gameon_env.datasets.window_item import WindowBatch, WindowItem
 from gameon_env.datasets.window_table import StepColumns, windows_of
-from gameon_env.errors import DatasetError, GameOnError
-
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WindowItem:
-    """One window of T steps, or B of them where every array has a leading axis B.
-
-    Attributes:
-        frames: ``(T, H, W, 3) uint8`` RGB; with a transform what it gives, stacked: an array or a PyTorch tensor.
-        inputs: ``(T, A) float32``; with ``target="last"`` ``(A,)``, of the window's last step that is there.
-        audio: ``(T, F) float32``, zeros where there is none; None where it was not asked for.
-        audio_mask: ``(T,) bool``: recorded throughout; None likewise.
-        timestamps: ``(T,) int64`` ns since the recording's start.
-        mask: ``(T,) bool``: False where the window is padded.
-        control_mask: ``(A,) bool``: which controls the window's game has.
-        session_id: the recording's id; of a batch B of them.
-        index: the window's number; of a batch ``(B,) int64``.
-    """
-
-    frames: Any
-    inputs: Floats
-    audio: Floats | None
-    audio_mask: Mask | None
-    timestamps: Int64
-    mask: Mask
-    control_mask: Mask
-    session_id: str | tuple[str, ...]
-    index: int | Int64
+from gameon_env.errors import GameOnError
 
 
 class Windows:
@@ -105,6 +80,7 @@ class Windows:
         self.recordings: list[Recording] = usable
         places = [numbers[id(recording)] for recording in usable]
         self._control_mask = alignment.mask[places]
+        self._bounds = np.cumsum([0, *(len(table) for table in steps)])
         self.columns = StepColumns.of(steps, places, alignment)
         self.table = windows_of(self.columns.runs, options.sequence_length, options.stride, options.pad)
         self._augmentation: Augmentation | None = None
@@ -139,11 +115,9 @@ class Windows:
         if not -len(self) <= at < len(self):
             raise IndexError(f"there are {len(self)} windows; asked for {index}")
         batch = self._untransformed(np.array([at % len(self)], np.int64), None)
-        return self._changed(_row(batch, 0), epoch)
+        return self._changed(batch.item(0), epoch)
 
-    def batch(
-        self, indices: npt.ArrayLike, *, epoch: int | None = None, out: Pixels | None = None
-    ) -> WindowItem:
+    def batch(self, indices: npt.ArrayLike, *, epoch: int | None = None, out: Pixels | None = None) -> WindowBatch:
         """Windows ``indices (B,)``, stacked.
 
         Args:
@@ -155,21 +129,28 @@ class Windows:
         batch = self._untransformed(wanted, out)
         if self._augmentation is None and self.options.transform is None:
             return batch
-        return _stacked([self._changed(_row(batch, row), epoch) for row in range(len(wanted))], batch)
+        return batch.with_items([self._changed(batch.item(row), epoch) for row in range(len(wanted))])
 
-    def prepare(self, progress: Progress | None = None, threads: int | None = None) -> None:
-        """Fill the cache with all that is not in it yet; without a cache there is nothing to do.
+    def prepare(self, progress: Progress | None = None, workers: int | None = None) -> None:
+        """Decode into the cache all that is not in it yet. Without a cache there is nothing to do; without this call
+        each recording is decoded when its first window is asked for.
 
         Args:
-            progress: called with a recording's id, frames done and frames in all.
-            threads: that decode.
+            progress: told how many frames of how many are done.
+            workers: processes; None: one for each processor.
         """
-        for number, recording in enumerate(self.recordings):
-            if self._cache is not None and number not in self._opened:
-                told = None if progress is None else lambda done, all_, r=recording: progress(r.id, done, all_)  # type: ignore[misc]  # the default binds the loop's recording
-                self._opened[number] = self._cache.open(
-                    recording, self.size, self.letterbox, progress=told, threads=threads
-                )
+        if self._cache is not None:
+            rows = [self._rows_of(number) for number in range(len(self.recordings))]
+            frames = build_caches(
+                self.recordings,
+                self.size,
+                self.letterbox,
+                rows,
+                cache=self._cache,
+                workers=workers,
+                progress=progress,
+            )
+            self._opened = dict(enumerate(frames))
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_opened": {}}
@@ -211,7 +192,7 @@ class Windows:
             raise IndexError(f"there are {len(self)} windows; asked for {wanted.min()} to {wanted.max()}")
         return np.where(wanted < 0, wanted + len(self), wanted)
 
-    def _untransformed(self, wanted: Int64, out: Pixels | None) -> WindowItem:
+    def _untransformed(self, wanted: Int64, out: Pixels | None) -> WindowBatch:
         options, columns = self.options, self.columns
         length = self.table.length[wanted]
         recording = self.table.recording[wanted]
@@ -222,7 +203,7 @@ class Windows:
             inputs[~mask] = 0
         frames = self._frames(recording, columns.frame[rows], out)
         audio, audio_mask = self._audio(recording, rows, mask) if options.include_audio else (None, None)
-        return WindowItem(
+        return WindowBatch(
             frames=frames,
             inputs=inputs,
             audio=audio,
@@ -238,16 +219,15 @@ class Windows:
         shape = (*rows.shape, *self.size, 3)
         if out is None:
             out = np.empty(shape, np.uint8)
-        elif out.shape != shape or out.dtype != np.uint8:
-            raise DatasetError(f"out must be {shape} uint8, it is {out.shape} {out.dtype}")
+        elif out.shape != shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
+            raise DatasetError(f"out must be {shape} uint8 and contiguous, it is {out.shape} {out.dtype}")
         if self._cache is not None:
-            for window, (number, its_rows) in enumerate(zip(recording.tolist(), rows, strict=True)):
-                cached = self._opened.get(number)
-                if cached is None:
-                    cached = self._opened[number] = self._cache.open(
-                        self.recordings[number], self.size, self.letterbox
-                    )
-                cached.gather(its_rows, out[window])
+            if len(recording) and (recording == recording[0]).all():
+                flat = out.reshape(-1, *self.size, 3)
+                self._cached(int(recording[0])).gather(rows.ravel(), flat)
+                return out
+            for window, number in enumerate(recording.tolist()):
+                self._cached(number).gather(rows[window], out[window])
             return out
         for number in np.unique(recording).tolist():
             mine = np.flatnonzero(recording == number)
@@ -256,6 +236,20 @@ class Windows:
             for window, places in zip(mine.tolist(), where.reshape(len(mine), -1), strict=True):
                 np.take(pictures, places, axis=0, out=out[window], mode="clip")
         return out
+
+    def _cached(self, number: int) -> CachedFrames:
+        cached = self._opened.get(number)
+        if cached is None:
+            assert self._cache is not None
+            cached = self._opened[number] = self._cache.open(
+                self.recordings[number], self.size, self.letterbox, self._rows_of(number)
+            )
+        return cached
+
+    def _rows_of(self, number: int) -> Int64:
+        """The frames of a recording that are seen."""
+        first, stop = self._bounds[number : number + 2]
+        return np.unique(self.columns.frame[first:stop])
 
     def _audio(self, recording: Int64, rows: Int64, mask: Mask) -> tuple[Floats, Mask]:
         options, columns = self.options, self.columns
@@ -280,13 +274,13 @@ class Windows:
         transform = self.options.transform
         if self._augmentation is None and transform is None:
             return item
-        rng = np.random.default_rng((self.options.seed, self.epoch if epoch is None else epoch, int(item.index)))  # type: ignore[arg-type]  # of one window it is a number
+        rng = np.random.default_rng((self.options.seed, self.epoch if epoch is None else epoch, item.index))
         frames, inputs = item.frames, item.inputs
         if self._augmentation is not None:
             frames, inputs = self._augmentation(frames, inputs, rng)
         if transform is not None:
             frames = transformed(frames, transform, int(rng.integers(1 << 62)))
-        return _with(item, frames, inputs)
+        return replace(item, frames=frames, inputs=inputs)
 
 
 def _interval_ns(options: DatasetOptions, recordings: Sequence[Recording]) -> float:
@@ -299,22 +293,3 @@ def _cache(options: DatasetOptions) -> FrameCache | None:
     if options.cache is None:
         return None
     return FrameCache(None if options.cache is True else Path(str(options.cache)))
-
-
-def _row(batch: WindowItem, row: int) -> WindowItem:
-    audio = (None, None) if batch.audio is None or batch.audio_mask is None else (batch.audio[row], batch.audio_mask[row])
-    return WindowItem(
-        batch.frames[row],
-        batch.inputs[row],
-        *audio,
-        batch.timestamps[row],
-        batch.mask[row],
-        batch.control_mask[row],
-        batch.session_id[row],
-        int(batch.index[row]),  # type: ignore[index]  # of a batch it is an array
-    )
-
-
-def _with(item: WindowItem, frames: Any, inputs: Floats) -> WindowItem:
-    rest = item.audio, item.audio_mask, item.timestamps, item.mask, item.control_mask, item.session_id, item.index
-    return WindowItem(frames, inputs, *rest)

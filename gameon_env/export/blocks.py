@@ -168,9 +168,7 @@ def _block(first: int, video: Pixels, sound: _Sound, pack: Pack | None) -> Block
     return Block(first, len(video), video if pack is None else pack(video), audio, mask)
 
 
-def _sound(
-    reading: Reading, t_ns: npt.NDArray[np.int64], end_ns: npt.NDArray[np.int64], interval_ns: float
-) -> _Sound:
+def _sound(reading: Reading, t_ns: npt.NDArray[np.int64], end_ns: npt.NDArray[np.int64], interval_ns: float) -> _Sound:
     if not reading.audio_width:
         return None
     if not reading.has_audio:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gameon_env.data_processing.trajectory import STEP_COLUMNS
+from gameon_env.datasets.alignment import Alignment
 from gameon_env.datasets.episode_recording import EpisodeRecording
 from gameon_env.datasets.recording import RecordedSteps, Recording
 from gameon_env.datasets.session_recording import SessionRecording
@@ -42,18 +43,20 @@ class EpisodeSteps:
 
 
 def episodes_of(
-    recording: Recording, options: ExportOptions, controls: tuple[str, ...], letterbox: bool = False
+    recording: Recording, number: int, alignment: Alignment, options: ExportOptions, letterbox: bool = False
 ) -> Iterator[EpisodeSteps]:
-    """A recording's episodes, their inputs in the order of ``controls``; one that the recording has not is 0.
+    """A recording's episodes; ``number``: its place in the alignment.
 
     Raises:
         GameOnError: it is damaged.
     """
     steps = _steps_of(recording, options)
     interval_ns = float(np.median(steps.end_ns - steps.t_ns)) if len(steps) else 0.0
-    place = [controls.index(name) for name in recording.controls]
-    told = _told(recording, options, controls, interval_ns) | {"letterbox": letterbox}
-    number = 0
+    inputs = alignment.align(number, steps.inputs, scaled=True)
+    presses = alignment.align(number, steps.presses)
+    told = _told(recording, options, interval_ns)
+    told |= _told_of_controls(recording, number, alignment) | {"letterbox": letterbox}
+    part = 0
     for first, stop in steps.runs.tolist():
         closing = _closing_row(recording, steps, stop)
         count = stop - first + (closing is not None)
@@ -64,23 +67,23 @@ def episodes_of(
         if closing is not None:
             end_row, end_t_ns = closing
             frame, t_ns, end_ns = np.append(frame, end_row), np.append(t_ns, end_t_ns), np.append(end_ns, end_t_ns)
-        columns = _empty_columns(count, len(controls))
+        columns = _empty_columns(count, len(alignment.controls))
         acted = slice(first, first + count - 1)
-        columns["inputs"][:-1, place] = steps.inputs[acted]
-        columns["presses"][:-1, place] = steps.presses[acted]
+        columns["inputs"][:-1] = inputs[acted]
+        columns["presses"][:-1] = presses[acted]
         if steps.rewards is not None:
             columns["rewards"][:-1] = steps.rewards[acted]
         columns["timestamps"][:] = t_ns - t_ns[0]
         columns["is_terminal"][-1] = terminal = _is_terminal(recording, int(frame[-1]))
         metadata = told | {
-            "part": number,
+            "part": part,
             "offset_ns": int(t_ns[0]),
             "terminated": terminal,
             "truncated": not terminal,
             "end_reason": told["end_reason"] if stop == len(steps) else "gap",
         }
         yield EpisodeSteps(frame, t_ns, end_ns, interval_ns, columns, metadata)
-        number += 1
+        part += 1
 
 
 def count_rows(recording: Recording, options: ExportOptions) -> tuple[int, int, int]:
@@ -126,23 +129,29 @@ def _steps_of(recording: Recording, options: ExportOptions) -> RecordedSteps:
     return recording.steps(fps=options.fps, frame_skip=options.frame_skip, latency_ms=options.latency_ms)
 
 
-def _told(
-    recording: Recording, options: ExportOptions, controls: tuple[str, ...], interval_ns: float
-) -> dict[str, Any]:
+def _told(recording: Recording, options: ExportOptions, interval_ns: float) -> dict[str, Any]:
     """What all episodes of a recording say of it."""
     return _told_before(recording) | {
         "session": recording.group,
         "game": recording.game,
         "fps": round(1e9 / interval_ns, 3) if interval_ns > 0 else recording.fps,
-        "controls": list(controls),
-        "recorded_controls": list(recording.controls),
-        "mouse_scale_px": recording.mouse_scale_px,
-        "wheel_scale": recording.wheel_scale,
         "frame_skip": options.frame_skip,
         "latency_ms": options.latency_ms,
         "audio_source": options.audio_source,
         "recorded_size": list(recording.size),
         "has_rewards": recording.has_rewards,
+    }
+
+
+def _told_of_controls(recording: Recording, number: int, alignment: Alignment) -> dict[str, Any]:
+    """The names of ``inputs``' columns, which of them this game has, and what 1.0 of its motion is."""
+    factors = dict(zip(alignment.controls, alignment.factors[number].tolist(), strict=True))
+    mouse, wheel = recording.mouse_scale_px, recording.wheel_scale
+    return {
+        "controls": list(alignment.controls),
+        "game_controls": [alignment.controls[i] for i in np.flatnonzero(alignment.mask[number]).tolist()],
+        "mouse_scale_px": None if mouse is None else mouse / factors.get("mouse:dx", 1.0),
+        "wheel_scale": None if wheel is None else wheel / factors.get("mouse:wheel", 1.0),
     }
 
 

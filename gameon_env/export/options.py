@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
+from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.options import DatasetOptions
 from gameon_env.datasets.recording import AudioSource
-from gameon_env.errors import DatasetError
 
 _MAX_WORKERS = 256
 
@@ -39,7 +40,7 @@ class ExportOptions:
     game_name: str | None = None
     downsample_factor: int = 1
     _: KW_ONLY
-    sessions: tuple[str, ...] | None = None
+    sessions: Sequence[str] | None = None
     fps: float | None = None
     frame_skip: int = 1
     target_size: tuple[int, int] | None = None
@@ -52,7 +53,7 @@ class ExportOptions:
         checked = DatasetOptions(
             db_path=self.db_path,
             game_name=self.game_name,
-            sessions=self.sessions,
+            sessions=_as_tuple(self.sessions),
             fps=self.fps,
             frame_skip=self.frame_skip,
             target_size=(1, 1) if self.target_size is None else self.target_size,
@@ -75,3 +76,8 @@ class ExportOptions:
 def _check_whole(name: str, value: object, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise DatasetError(f"{name} must be a whole number from 1 to {most}; got {value!r}")
+
+
+def _as_tuple(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """One name alone is taken for a list of it, as a text is a sequence too."""
+    return None if names is None else (names,) if isinstance(names, str) else tuple(names)

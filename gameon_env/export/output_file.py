@@ -27,7 +27,9 @@ def check_output(path: str | Path) -> Path:
     if path.exists() and not path.is_file():
         raise DatasetError(f"{given} is no ordinary file: name another")
     if not path.parent.is_dir():
-        raise StorageError(f"the folder {path.parent} does not exist: make it (mkdir -p '{path.parent}'), or name another")
+        raise StorageError(
+            f"the folder {path.parent} does not exist: make it (mkdir -p '{path.parent}'), or name another"
+        )
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             pass

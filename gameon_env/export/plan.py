@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gameon_env.data_processing.trajectory import STEP_COLUMNS, Column
+from gameon_env.datasets.alignment import Alignment, align
 from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.recording import Recording
 from gameon_env.errors import GameOnError
@@ -26,7 +27,7 @@ class ExportPlan:
         recordings: those that will be in it, in order.
         episodes: of each recording, how many.
         rows: of each recording, how many; an episode of T actions has T + 1.
-        controls: the names of the columns of ``inputs``: of all recordings together.
+        alignment: how their vectors become vectors of one order.
         size: ``(height, width)`` of the pictures.
         letterbox: whether pictures keep their shape, with black around them.
         audio_width: of the ``audio`` column; 0: there is none.
@@ -38,12 +39,17 @@ class ExportPlan:
     recordings: tuple[Recording, ...]
     episodes: tuple[int, ...]
     rows: tuple[int, ...]
-    controls: tuple[str, ...]
+    alignment: Alignment
     size: tuple[int, int]
     letterbox: bool
     audio_width: int
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...]
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """The names of the columns of ``inputs``."""
+        return self.alignment.controls
 
     @property
     def total_rows(self) -> int:
@@ -72,6 +78,7 @@ class ExportPlan:
             recordings=tuple(self.recordings[i] for i in kept),
             episodes=tuple(self.episodes[i] for i in kept),
             rows=tuple(self.rows[i] for i in kept),
+            alignment=align([self.recordings[i] for i in kept]),
             left_out=left_out,
         )
 
@@ -112,7 +119,7 @@ def make_plan(options: ExportOptions, recordings: Iterable[Recording], left_out:
         recordings=tuple(kept),
         episodes=tuple(episodes for episodes, _ in counts),
         rows=tuple(rows for _, rows in counts),
-        controls=_common_controls(kept),
+        alignment=align(kept),
         size=size,
         letterbox=letterbox,
         audio_width=_audio_width(kept, options),
@@ -129,11 +136,6 @@ def name_of(recording: Recording) -> str:
 def nothing_left(left_out: Sequence[LeftOut]) -> DatasetError:
     reasons = "; ".join(f"{left.name}: {left.reason}" for left in left_out[:5])
     return DatasetError(f"there is nothing to export. Left out: {reasons}" + (" ..." if len(left_out) > 5 else ""))
-
-
-def _common_controls(recordings: Sequence[Recording]) -> tuple[str, ...]:
-    """All controls of the recordings, each once, in the order in which they come."""
-    return tuple(dict.fromkeys(name for recording in recordings for name in recording.controls))
 
 
 def _common_size(sizes: set[tuple[int, int]], options: ExportOptions) -> tuple[int, int]:

@@ -3,22 +3,165 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-from gameon_env.datasets.recordings import find_recordings
-from gameon_env.errors import AudioError, GameOnError, SessionError, TrajectoryError, VideoError
+from gameon_env.datasets.recording import Floats, Mask
+from gameon_env.datasets.recordings import find
+from gameon_env.errors import AudioError, SessionError, TrajectoryError, VideoError
 from gameon_env.export.blocks import BlockReader, Pack, Reading
 from gameon_env.export.episodes import EpisodeSteps, episodes_of
 from gameon_env.export.estimate import StoredBytes, check_space, estimate_bytes
 from gameon_env.export.options import ExportOptions
 from gameon_env.export.output_file import check_output, replacing
-from gameon_env.export.plan import ExportPlan, make_plan, name_of, sound_width
+from gameon_env.export.plan import ExportPlan, make_plan, sound_width
 from gameon_env.export.summary import ExportProgress, ExportSummary, LeftOut, ProgressCallback
+
+T = TypeVar("T")
 
 _DAMAGED = (AudioError, SessionError, TrajectoryError, VideoError)
 """What a recording raises that turns out damaged while it is read."""
+
+
+class EpisodeWriter(Protocol):
+    """What writes one file of one format."""
+
+    def append(self, rows: dict[str, Any]) -> None:
+        """Append rows of the open episode: for each column ``(n, ...)`` values, ``video`` as the pack function made it.
+
+        An episode's first rows open it.
+        """
+
+    def end_episode(self, metadata: dict[str, Any]) -> None:
+        """End the open episode; the metadata has its ``first_row`` and ``last_row``."""
+
+    def finish(self) -> None:
+        """Write what is left. Nothing comes after it but :meth:`close`."""
+
+    def close(self) -> None:
+        """Let go of the file, finished or not."""
+
+
+def write_export(
+    options: ExportOptions,
+    open_writer: Callable[[Path, ExportPlan], EpisodeWriter],
+    *,
+    stored_bytes: StoredBytes,
+    pack: Pack | None = None,
+    note: Callable[[ExportPlan], tuple[str, ...]] | None = None,
+    progress: ProgressCallback | None = None,
+) -> ExportSummary:
+    """Write one file of a format.
+
+    A recording that turns out damaged in the middle is left out, and the file begun again without it.
+
+    Args:
+        options: what to export.
+        open_writer: makes the writer of a new empty file that is there already.
+        stored_bytes: how many bytes pictures take in the file, for the estimate.
+        pack: makes of pictures what :meth:`EpisodeWriter.append` takes, beside the writing.
+        note: what else to tell of an export as planned.
+        progress: called as it goes on.
+
+    Raises:
+        DatasetError, UnknownNameError: nothing to export, or a wrong option.
+        StorageError: the file cannot be made there, or the disk has no room for it; no part of it is left, and a
+            file that was there before is as it was.
+    """
+    start = time.monotonic()
+    path = check_output(options.output_path)
+    found = find(options.db_path, game_name=options.game_name, sessions=options.sessions)
+    plan = make_plan(options, found.recordings, [LeftOut(name, why) for name, why in found.left_out.items()])
+    estimated = estimate_bytes(plan, stored_bytes)
+    check_space(path.parent, estimated, plan)
+    with BlockReader(options.workers, pack) as reader:
+        while True:
+            try:
+                with replacing(path) as new:
+                    _write(plan, open_writer, new, reader, estimated, progress)
+                break
+            except _Broken as broken:
+                plan = plan.without(broken.index, str(broken.error))
+    return ExportSummary(
+        path=path,
+        recordings=tuple(recording.id for recording in plan.recordings),
+        episodes=sum(plan.episodes),
+        rows=plan.total_rows,
+        controls=plan.controls,
+        size=plan.size,
+        has_audio=plan.audio_width > 0,
+        size_bytes=path.stat().st_size,
+        estimated_bytes=estimated,
+        seconds=time.monotonic() - start,
+        left_out=plan.left_out,
+        notes=plan.notes + (note(plan) if note is not None else ()),
+    )
+
+
+class _Broken(Exception):
+    """A recording of the plan is damaged."""
+
+    def __init__(self, index: int, error: Exception) -> None:
+        super().__init__(str(error))
+        self.index, self.error = index, error
+
+
+def _write(
+    plan: ExportPlan,
+    open_writer: Callable[[Path, ExportPlan], EpisodeWriter],
+    path: Path,
+    reader: BlockReader,
+    estimated: int,
+    progress: ProgressCallback | None,
+) -> None:
+    tell = progress or (lambda _: None)
+    tell(ExportProgress(0, plan.total_rows, estimated))
+    row = 0
+    writer = open_writer(path, plan)
+    try:
+        for index, recording in enumerate(plan.recordings):
+            reading = Reading(
+                recording,
+                plan.size,
+                plan.letterbox,
+                plan.audio_width,
+                bool(plan.audio_width and sound_width(recording, plan.options)),
+                plan.options,
+            )
+            episodes = episodes_of(recording, index, plan.alignment, plan.options, plan.letterbox)
+            while (episode := _next(episodes, index)) is not None:
+                first_row = row
+                blocks = reader.blocks(reading, episode)
+                while (block := _next(blocks, index)) is not None:
+                    rows = _rows(episode, block.first, block.count)
+                    if block.audio is not None and block.audio_mask is not None:
+                        rows |= _sound_rows(block.audio, block.audio_mask, block.first + block.count == len(episode))
+                    writer.append({"video": block.video} | rows)
+                    row += block.count
+                    tell(ExportProgress(row, plan.total_rows, estimated))
+                writer.end_episode(episode.metadata | {"first_row": first_row, "last_row": row - 1})
+        writer.finish()
+    finally:
+        writer.close()
+
+
+def _next(items: Iterator[T], index: int) -> T | None:
+    """The next item; None at the end. What a damaged recording raises says which it is, what a writer raises does not
+    come this way."""
+    try:
+        return next(items, None)
+    except _DAMAGED as error:
+        raise _Broken(index, error) from error
+
+
+def _rows(episode: EpisodeSteps, first: int, count: int) -> dict[str, Any]:
+    return {name: values[first : first + count] for name, values in episode.columns.items()}
+
+
+def _sound_rows(audio: Floats, mask: Mask, ends: bool) -> dict[str, Any]:
+    """An episode's last row has no sound, as it has no action."""
+    if ends:
+        audio, mask = audio.copy(), mask.copy()
+        audio[-1], mask[-1] = 0, False
+    return {"audio": audio, "audio_mask": mask}

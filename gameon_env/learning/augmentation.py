@@ -8,20 +8,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gameon_env.datasets.transforms import PARTNERS, REVERSED
 from gameon_env.errors import PolicyError
 from gameon_env.learning.action_head import ActionHead
+from gameon_env.learning.batch_part import BatchPart
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
-
-PARTNERS = (
-    {"key:a": "key:d", "key:left": "key:right", "key:q": "key:e", "key:numpad_4": "key:numpad_6"},
-    {"key:w": "key:s", "key:up": "key:down", "key:numpad_8": "key:numpad_2"},
-)
-"""Controls that swap when the picture is mirrored left to right, and top to bottom."""
-REVERSED = (("mouse:dx", "mouse:x"), ("mouse:dy", "mouse:y"))
-"""Axes whose sign changes."""
-
 
 Mirror = Literal["none", "horizontal", "both"]
 
@@ -64,7 +57,12 @@ class Mirrors:
             self._axes.append([i for i, name in enumerate(head.axis_names) if name in REVERSED[direction]])
 
     def apply(
-        self, stacked: Pixels, pressed: Floats, shares: Floats, rng: np.random.Generator
+        self,
+        stacked: Pixels,
+        pressed: Floats,
+        shares: Floats,
+        rng: np.random.Generator,
+        part: BatchPart | None = None,
     ) -> tuple[Pixels, Floats, Floats]:
         """Each direction for a random half of the batch.
 
@@ -72,9 +70,11 @@ class Mirrors:
             stacked: ``(n, H, W, C) uint8``.
             pressed: ``(n, buttons) float32``.
             shares: ``(n, axes, bins) float32``, with bins that lie evenly on both sides of 0.
+            part: which rows of a batch these are; without it, the whole.
         """
+        part = part or BatchPart.whole(len(stacked))
         for direction in self._directions:
-            chosen = np.flatnonzero(rng.random(len(stacked)) < 0.5)
+            chosen = np.flatnonzero(rng.random(part.total)[part.rows] < 0.5)
             stacked, pressed, shares = stacked.copy(), pressed.copy(), shares.copy()
             stacked[chosen] = np.flip(stacked[chosen], axis=2 - direction)
             pressed[chosen] = pressed[chosen][:, self._buttons[direction]]
@@ -83,15 +83,19 @@ class Mirrors:
         return stacked, pressed, shares
 
 
-def augment(stacked: Pixels, shift_px: int, brightness: float, rng: np.random.Generator) -> Pixels:
+def augment(
+    stacked: Pixels, shift_px: int, brightness: float, rng: np.random.Generator, part: BatchPart | None = None
+) -> Pixels:
     """Move each picture a little (what leaves one side is black on the other) and change its brightness.
 
-    ``(n, H, W, C) uint8`` to the same. All frames of a stack move together.
+    ``(n, H, W, C) uint8`` to the same. All frames of a stack move together. ``part`` says which rows of a batch these
+    are; without it, the whole.
     """
+    part = part or BatchPart.whole(len(stacked))
     height, width = stacked.shape[1:3]
     moved = np.zeros_like(stacked)
-    shifts = rng.integers(-shift_px, shift_px + 1, size=(len(stacked), 2))
-    gains = rng.uniform(1 - brightness, 1 + brightness, size=len(stacked))
+    shifts = rng.integers(-shift_px, shift_px + 1, size=(part.total, 2))[part.rows]
+    gains = rng.uniform(1 - brightness, 1 + brightness, size=part.total)[part.rows]
     for source, target, (dy, dx), gain in zip(stacked, moved, shifts, gains, strict=True):
         kept = source[max(-dy, 0) : height + min(-dy, 0), max(-dx, 0) : width + min(-dx, 0)]
         place = target[max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from gameon_env.errors import PolicyError, StorageError
 from gameon_env.keys import MOUSE_POSITION
 from gameon_env.learning.augmentation import Mirrors, augment
+from gameon_env.learning.batch_part import BatchPart
 from gameon_env.learning.cloning_config import CloningConfig, CloningResult, EpochRecord
 from gameon_env.learning.cloning_loss import CloningLoss, average, half_precision
 from gameon_env.learning.cloning_metrics import axis_errors, tune_thresholds
@@ -30,15 +31,17 @@ from gameon_env.learning.network import CloneNetwork, weights_of
 from gameon_env.learning.policy import save_policy
 from gameon_env.learning.steps import StepEpisode, Steps
 from gameon_env.learning.training_bar import TrainingBar
+from gameon_env.optional import require
 
-import torch
-from torch.optim.swa_utils import AveragedModel
+require("torch", "Learning from recordings")
+import torch  # noqa: E402
+from torch.optim.swa_utils import AveragedModel  # noqa: E402
 
 __all__ = ["CloningConfig", "CloningLoss", "CloningResult", "EpochRecord", "Steps", "augment", "clone", "predict"]
 
 
 def clone(
-    episodes: Sequence[Episode],
+    episodes: Sequence[StepEpisode],
     output: str | Path,
     config: CloningConfig | None = None,
     *,
@@ -48,8 +51,8 @@ def clone(
     """Train a policy on recorded episodes and save the best one, by validation loss, to ``output``.
 
     Args:
-        episodes: as :func:`gameon_env.data_processing.trajectory.load_episodes` gives them: all with the same
-            controls and frame size.
+        episodes: as :func:`gameon_env.data_processing.trajectory.load_episodes` or
+            :func:`gameon_env.learning.recorded_runs.load_runs` gives them: all with the same controls and frame size.
         keep: per episode ``(T + 1,) bool``, the steps to learn from; all without it. Deliberate mistakes of a teacher
             show how one recovers, but are no answers themselves.
         output: the policy's file; the learning curve goes beside it as ``<name>.curve.jsonl``.
@@ -61,9 +64,21 @@ def clone(
         StorageError: the policy cannot be written.
     """
     config = config or CloningConfig()
-    policy_path = Path(output)
+    with training_group(config.device) as group:
+        return _train(group, episodes, Path(output), config, keep, progress and group.is_main)
+
+
+def _train(
+    group: TrainingGroup,
+    episodes: Sequence[StepEpisode],
+    policy_path: Path,
+    config: CloningConfig,
+    keep: Sequence[npt.NDArray[np.bool_]] | None,
+    progress: bool,
+) -> CloningResult:
     curve_path = policy_path.with_suffix(".curve.jsonl")
-    _prepare_output(curve_path)
+    if group.is_main:
+        _prepare_output(curve_path)
 
     # Data: every step that has an action, by episode into training and validation.
     steps = Steps(
@@ -71,7 +86,7 @@ def clone(
         stack=config.stack,
         spacing=config.spacing,
         latency_ms=config.latency_ms,
-        memory_fraction=config.memory_fraction,
+        memory_fraction=config.memory_fraction / group.local_size,
         keep=keep,
     )
     rng = np.random.default_rng(config.seed)
@@ -83,12 +98,12 @@ def clone(
 
     # Network and optimizer.
     torch.manual_seed(config.seed)
-    torch.set_num_threads(config.threads or os.cpu_count() or 1)
-    device = torch.device(config.device) if config.device else best_device()
-    network = CloneNetwork(steps.observation_size, config.stack, head.outputs, lines=config.lines).to(device)
+    torch.set_num_threads(config.threads or group.threads)
+    network = CloneNetwork(steps.observation_size, config.stack, head.outputs, lines=config.lines).to(group.device)
     averaged = AveragedModel(network, avg_fn=average(config.averaging), use_buffers=True)
+    group.share(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    loss_of = CloningLoss(head, pressed[training], config.press_weight_cap).to(device)
+    loss_of = CloningLoss(head, pressed[training], config.press_weight_cap).to(group.device)
     spec = steps.policy_spec(head, network.kwargs)
 
     # The loop. Progress through the training is a share of the epochs or of the time, whichever is further.
@@ -96,7 +111,8 @@ def clone(
     best: EpochRecord | None = None
     batches = math.ceil(len(training) / config.batch_size)
     start = time.monotonic()
-    with _Bar(config.epochs * batches, progress) as bar, curve_path.open("w") as curve_file:
+    written_to = curve_path if group.is_main else Path(os.devnull)
+    with TrainingBar(config.epochs * batches, progress) as bar, written_to.open("w") as curve_file:
         done = 0.0
         for epoch in range(1, config.epochs + 1):
             network.train()
@@ -105,31 +121,37 @@ def clone(
             for rows in np.array_split(order, batches):
                 done = (epoch - 1 + len(losses) / batches) / config.epochs
                 if config.minutes:
-                    done = max(done, (time.monotonic() - start) / (60 * config.minutes))
+                    done = group.largest(max(done, (time.monotonic() - start) / (60 * config.minutes)))
                     if done >= 1:
                         break
-                for group in optimizer.param_groups:
-                    group["lr"] = config.learning_rate * min(done / 0.03 + 0.02, 0.5 + 0.5 * math.cos(math.pi * done))
-                stacked = augment(steps.stacks(rows), shift_px, config.brightness, rng)
-                stacked, held, where = mirrors.apply(stacked, pressed[rows], shares[rows], rng)
-                with half_precision(device):
-                    logits = network(torch.from_numpy(stacked).to(device))
-                logits = logits.float()
-                loss = loss_of(logits, torch.from_numpy(held), torch.from_numpy(where))
+                for settings in optimizer.param_groups:
+                    settings["lr"] = config.learning_rate * min(
+                        done / 0.03 + 0.02, 0.5 + 0.5 * math.cos(math.pi * done)
+                    )
+                part = group.take(len(rows))
+                mine = rows[part.rows]
+                stacked = augment(steps.stacks(mine), shift_px, config.brightness, rng, part)
+                stacked, held, where = mirrors.apply(stacked, pressed[mine], shares[mine], rng, part)
+                with half_precision(group.device):
+                    logits = network(torch.from_numpy(stacked).to(group.device))
+                loss = part.weight * loss_of(logits.float(), torch.from_numpy(held), torch.from_numpy(where))
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
+                losses.append(group.sum_gradients(network, loss))
                 torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimizer.step()
                 averaged.update_parameters(network)
-                losses.append(loss.item())
-                bar.step(epoch, loss.item(), share=done)
+                bar.step(epoch, losses[-1], share=done)
             if not losses:
                 break
 
             # How well it does on episodes it has not learned from; the best so far is what is saved.
-            logits_np = predict(averaged.module, steps, validation, config.batch_size, device)
+            share = BatchPart.of(len(validation), group.rank, group.size)
+            mine = validation[share.rows]
+            logits_np = predict(averaged.module, steps, mine, config.batch_size, group.device, head.outputs)
+            logits_np = group.assemble(share, logits_np)
             targets = torch.from_numpy(pressed[validation]), torch.from_numpy(shares[validation])
-            validation_loss = float(loss_of(torch.from_numpy(logits_np).to(device), *targets))
+            validation_loss = float(loss_of(torch.from_numpy(logits_np).to(group.device), *targets))
             tuned, f1 = tune_thresholds(head, logits_np, pressed[validation])
             record = EpochRecord(
                 epoch,
@@ -153,22 +175,28 @@ def clone(
                     "config": asdict(config),
                     "best": asdict(record),
                 }
-                save_policy(policy_path, replace(spec, head=tuned, training=summary), weights_of(averaged.module))
+                if group.is_main:
+                    save_policy(policy_path, replace(spec, head=tuned, training=summary), weights_of(averaged.module))
     if best is None:
         raise PolicyError(f"the time budget of {config.minutes} minutes was over before anything was learned")
-    return CloningResult(policy_path, curve_path, curve, best, str(device), len(training), len(validation))
+    return CloningResult(policy_path, curve_path, curve, best, str(group.device), len(training), len(validation))
 
 
 @torch.inference_mode()
 def predict(
-    network: torch.nn.Module, steps: Steps, rows: npt.NDArray[np.int64], batch_size: int, device: torch.device
+    network: torch.nn.Module,
+    steps: Steps,
+    rows: npt.NDArray[np.int64],
+    batch_size: int,
+    device: torch.device,
+    outputs: int,
 ) -> npt.NDArray[np.float32]:
     """Logits ``(n, outputs) float32`` of some steps, without augmentation."""
     network.eval()
     parts = [rows[i : i + 2 * batch_size] for i in range(0, len(rows), 2 * batch_size)]
     with half_precision(device):
         logits = [network(torch.from_numpy(steps.stacks(part)).to(device)).float().cpu().numpy() for part in parts]
-    return np.concatenate(logits)
+    return np.concatenate(logits) if logits else np.zeros((0, outputs), np.float32)
 
 
 def _prepare_output(curve_path: Path) -> None:

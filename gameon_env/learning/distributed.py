@@ -87,9 +87,10 @@ class TrainingGroup:
         gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
         message = torch.cat([*(gradient.flatten() for gradient in gradients), loss.detach().reshape(1)])
         distributed.all_reduce(message)
-        lengths = [gradient.numel() for gradient in gradients]
-        for gradient, summed in zip(gradients, message[:-1].split(lengths), strict=True):
-            gradient.copy_(summed.view_as(gradient))
+        start = 0
+        for gradient in gradients:
+            gradient.copy_(message[start : start + gradient.numel()].view_as(gradient))
+            start += gradient.numel()
         return message[-1].item()
 
     def largest(self, value: float) -> float:
@@ -125,7 +126,7 @@ def training_group(device: str | None = None) -> Iterator[TrainingGroup]:
         yield TrainingGroup(0, 1, 1, place)
         return
     local_rank, local_size = (int(os.environ.get(name, default)) for name, default in _LOCAL)
-    if place.type != "cpu" and place.index is None:
+    if place.type != "cpu" and ":" not in str(place):
         devices = torch.accelerator.device_count()
         if local_size > devices:
             raise PolicyError(
@@ -161,8 +162,10 @@ class _WholeBatchNorm(nn.BatchNorm2d):
         seen = x.float()
         table = x.new_zeros((group.size, 2, self.num_features), dtype=torch.float32)
         own = torch.stack((seen.mean((0, 2, 3)), seen.var((0, 2, 3), correction=0)))
-        means, variances = _summed(table.index_copy(0, torch.tensor([group.rank], device=x.device), own[None])).unbind(1)
-        shares = torch.tensor([[BatchPart.of(total, i, group.size).weight] for i in range(group.size)], device=x.device)
+        place = torch.tensor([group.rank], device=x.device)
+        means, variances = _summed(table.index_copy(0, place, own[None])).unbind(1)
+        weights = [[BatchPart.of(total, rank, group.size).weight] for rank in range(group.size)]
+        shares = torch.tensor(weights, device=x.device)
         mean = (shares * means).sum(0)
         variance = (shares * (variances + (means - mean).square())).sum(0)
         self._remember(mean.detach(), variance.detach(), total * x[0, 0].numel())
@@ -186,9 +189,10 @@ class _WholeBatchDropout(nn.Dropout):
         self._group = group
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return x
         part = self._group.part
-        kept = functional.dropout(x.new_ones((part.total, *x.shape[1:])), self.p, True)[part.rows] if self.training else 1
-        return x * kept
+        return x * functional.dropout(x.new_ones((part.total, *x.shape[1:])), self.p)[part.rows]
 
 
 class _Sum(torch.autograd.Function):

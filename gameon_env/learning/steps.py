@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,40 @@ from gameon_env.errors import TrajectoryError
 from gameon_env.learning.action_head import ActionHead
 from gameon_env.learning.policy import PolicySpec
 
-if TYPE_CHECKING:
-    from gameon_env.data_processing.trajectory import Episode
+
+class StepEpisode(Protocol):
+    """An episode of T steps to learn from: of a trajectory file, or a run of a session."""
+
+    @property
+    def path(self) -> Path:
+        """Where it was recorded."""
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What is known of it: ``game``, ``mouse_scale_px`` ..."""
+
+    @property
+    def controls(self) -> tuple[str, ...] | None:
+        """The names of ``inputs``' columns."""
+
+    @property
+    def fps(self) -> float | None:
+        """Steps a second."""
+
+    @property
+    def num_steps(self) -> int:
+        """T."""
+
+    @property
+    def inputs(self) -> npt.NDArray[Any]:
+        """``(T + 1, A) float32``: the last row is no action."""
+
+    @property
+    def is_valid(self) -> npt.NDArray[np.bool_]:
+        """``(T + 1,) bool``: which rows have an action."""
+
+    def video(self, rows: Any = ...) -> npt.NDArray[np.uint8]:
+        """Frames ``(n, H, W, 3) uint8`` of ``rows (n,)``."""
 
 
 class Steps:
@@ -29,7 +62,7 @@ class Steps:
 
     def __init__(
         self,
-        episodes: Sequence[Episode],
+        episodes: Sequence[StepEpisode],
         *,
         stack: int = 1,
         spacing: int = 1,
@@ -129,7 +162,7 @@ class Steps:
         )
 
 
-def _answered(episode: Episode, later: int) -> npt.NDArray[np.int64]:
+def _answered(episode: StepEpisode, later: int) -> npt.NDArray[np.int64]:
     """The steps whose frame is answered by the action ``later`` steps on; none before the player's first one.
 
     A person needs a moment to begin. A clone that learned to wait at the start would wait there for ever.
@@ -139,7 +172,7 @@ def _answered(episode: Episode, later: int) -> npt.NDArray[np.int64]:
     return steps[steps + later >= active[0]] if len(active) else steps[:0]
 
 
-def _common(values: Sequence[Any], what: str, episodes: Sequence[Episode]) -> Any:
+def _common(values: Sequence[Any], what: str, episodes: Sequence[StepEpisode]) -> Any:
     for value, episode in zip(values, episodes, strict=True):
         if value != values[0]:
             raise TrajectoryError(

@@ -165,6 +165,9 @@ class CalibrationRun:
             )
         with Session(self._recorder.folder) as session:
             details = session.info.details
+        unsure = int((np.isfinite(presses.onset_ns) & np.isnan(presses.heard_ns)).sum())
+        if unsure:
+            self._missing.append(f"{unsure} beeps do not count in the error: the sound server was not steady")
         sounds: Any = details.get("sound") or {}
         return Calibration(
             display=str(details.get("display")),
@@ -180,7 +183,7 @@ class CalibrationRun:
             picture_to_sound=Spread.of(presses.picture_to_sound_ns),
             picture_to_sound_error=Spread.of(presses.picture_to_sound_error_ns),
             flip=Spread.of(presses.flip_ns - presses.flip_from_ns),
-            missing=tuple(self._missing),
+            missing=tuple(dict.fromkeys(self._missing)),
         )
 
     def _wait_until_ready(self) -> dict[str, Any]:

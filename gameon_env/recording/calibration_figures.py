@@ -20,7 +20,8 @@ from gameon_env.recording.session import Session
 KEY = "key:space"
 KEY_WITHIN_NS = 100_000_000
 """A key event and the press that the window received belong together when they are so near."""
-SEEN_WITHIN_NS = 400_000_000
+SEEN_BEFORE_NS, SEEN_WITHIN_NS = 5_000_000, 400_000_000
+"""Of a picture: searched for from a little before the key, for the times of both have their errors."""
 HEARD_BEFORE_NS, HEARD_WITHIN_NS = 20_000_000, 500_000_000
 """Of a beep: searched for from so long before the key to so long after it."""
 BRIGHT_FROM = 128.0
@@ -61,6 +62,7 @@ class Presses:
         received_ns, flip_from_ns, flip_ns, heard_ns: what the window itself says: when the key reached it, when it
             called the flip and when that had returned, when its beep left the sound server's output. The picture came
             on the display somewhere within the flip, which on a busy machine returns late; its end counts.
+            ``heard_ns`` is NaN where the server's word was not steady.
     """
 
     key_ns: Floats
@@ -108,7 +110,9 @@ def read_presses(folder: Path, log: Sequence[dict[str, Any]]) -> Presses:
     with Session(folder) as session:
         start_ns = session.info.start_ns
         presses = [line for line in log if line["kind"] == "press" and line["received_ns"] >= start_ns]
-        heard = {line["number"]: line["heard_ns"] - start_ns for line in log if line["kind"] == "beep"}
+        heard = {
+            line["number"]: line["heard_ns"] - start_ns for line in log if line["kind"] == "beep" and line["steady"]
+        }
         received = np.array([line["received_ns"] - start_ns for line in presses], np.float64)
         events = session.events()
         names = np.array([*events.names, ""])
@@ -155,7 +159,7 @@ def _seen(session: Session, key_ns: Floats, bright: Sequence[bool]) -> Floats:
         for press, key in enumerate(key_ns):
             if np.isnan(key):
                 continue
-            first, last = np.searchsorted(times, [key, key + SEEN_WITHIN_NS])
+            first, last = np.searchsorted(times, [key - SEEN_BEFORE_NS, key + SEEN_WITHIN_NS])
             before = first > 0 and _is_bright(video, int(numbers[first - 1]))
             if first > 0 and before == bright[press]:
                 continue  # the press before it is not seen yet: which picture is whose cannot be told

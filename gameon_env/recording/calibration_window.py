@@ -10,8 +10,9 @@ JSON object a line, times in ns of :func:`gameon_env.clock.now_ns`:
 - ``{"kind": "press", "number": n, "received_ns": ..., "flip_from_ns": ..., "flip_ns": ..., "bright": ...}``: when the
   key reached it; between which two moments the picture with the other colour came on the display (the flip was called,
   and had returned); and whether that picture is the bright one.
-- ``{"kind": "beep", "number": n, "heard_ns": ...}``: when the first sample of the beep leaves the sound server's
-  output by what the server itself says (the playback stream's own latency, buffers included).
+- ``{"kind": "beep", "number": n, "heard_ns": ..., "steady": true}``: when the first sample of the beep leaves the
+  sound server's output by what the server itself says (the playback stream's own latency, buffers included), and
+  whether it has said the same for some seconds: after an underrun its word is wrong by tens of ms for a while.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ RATE_HZ = 48_000
 BLOCK_FRAMES = 480
 SETTLING_BLOCKS = 10
 """The server's word on its latency jitters by some ms: the median over so many blocks counts."""
+
+STEADY_BLOCKS, STEADY_NS = 500, 3_000_000
+"""Steady: it lies no farther from the median over so many blocks, 5 s."""
 
 DARK, BRIGHT, MARK = (16, 16, 24), (235, 235, 235), (90, 140, 220)
 
@@ -62,7 +66,8 @@ class Beeper:
         self._wanted: deque[int] = deque()
         self._at = len(mono)
         self._written = 0
-        self._offsets: list[float] = []
+        self._heard_blocks = 0
+        self._offsets: deque[float] = deque(maxlen=STEADY_BLOCKS)
         self._playing: tuple[int, int] | None = None
         self._stream: Any = sounddevice.RawOutputStream(
             samplerate=RATE_HZ, blocksize=BLOCK_FRAMES, device=_output(sounddevice), channels=2, dtype="int16",
@@ -80,20 +85,22 @@ class Beeper:
         """PortAudio's callback: never waits for long."""
         block = np.zeros((frames, 2), np.int16)
         if self._wanted and self._playing is None:
-            self._playing, self._at, self._offsets = (self._wanted.popleft(), self._written), 0, []
+            self._playing, self._at, self._heard_blocks = (self._wanted.popleft(), self._written), 0, 0
         part = self._sound[self._at : self._at + frames]
         block[: len(part)] = part
         self._at += len(part)
         ahead_s = times.outputBufferDacTime - self._stream.time
         self._offsets.append(now_ns() + ahead_s * 1e9 - self._written * 1e9 / RATE_HZ)
         self._written += frames
+        self._heard_blocks += 1
         data[:] = block.tobytes()
-        if self._playing is not None and len(self._offsets) == SETTLING_BLOCKS:
+        if self._playing is not None and self._heard_blocks == SETTLING_BLOCKS:
             number, first = self._playing
             self._playing = None
-            self._log.write(
-                "beep", number=number, heard_ns=round(float(np.median(self._offsets)) + first * 1e9 / RATE_HZ)
-            )
+            said = np.array(self._offsets)
+            offset_ns = float(np.median(said[-SETTLING_BLOCKS:]))
+            steady = bool(abs(offset_ns - np.median(said)) <= STEADY_NS)
+            self._log.write("beep", number=number, heard_ns=round(offset_ns + first * 1e9 / RATE_HZ), steady=steady)
 
 
 def _output(sounddevice: Any) -> int | None:

@@ -22,7 +22,7 @@ from gameon_env.recording.video import VideoWriter
 QUEUE_BYTES = 128 * 2**20
 """Pictures that may wait for the encoder: 36 of 1280x720, more than half a second at 60 a second."""
 
-MOST_BEHIND_NS = 350_000_000
+MOST_BEHIND_NS = 300_000_000
 """Nor may one wait longer: what waits is what a kill takes, and of small pictures the queue holds seconds."""
 
 WAIT_S = 0.05

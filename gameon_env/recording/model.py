@@ -87,8 +87,8 @@ class SessionEnd:
 @dataclass(frozen=True, slots=True)
 class FrameRow:
     """One frame that the game showed: ``t_ns`` since the session's start, and its number in the video (from 0), or
-    None and why it is not there: ``dropped`` (the encoder was behind), ``lost`` (not on the disk after a kill),
-    ``redacted``."""
+    None and why it is not there: ``dropped`` (too late to be caught or encoded), ``lost`` (not on the disk
+    after a kill)."""
 
     t_ns: int
     video_frame: int | None

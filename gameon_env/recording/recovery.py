@@ -54,7 +54,8 @@ class Recovered:
 def recover_sessions(data_dir: Path) -> list[Recovered]:
     """Recover every session under ``<data_dir>/sessions`` that needs it; what is whole is left as it is.
 
-    One that cannot be recovered does not keep the others from it: it comes back as ``failed``.
+    Looks at finished sessions less closely than :func:`recover_session`: at the database, not at every row. One that
+    cannot be recovered does not keep the others from it: it comes back as ``failed``.
     """
     return [_attempt(folder) for folder in sorted((data_dir / SESSIONS).glob("*/")) if is_session_folder(folder)]
 
@@ -66,7 +67,12 @@ def recover_cut_off(catalogue: Catalogue) -> list[Recovered]:
     """
     folders = {entry.folder for entry in catalogue.sessions(status="recording") if entry.present}
     folders |= {lock.parent for lock in (catalogue.data_dir / SESSIONS).glob(f"*/{LOCK_FILE}")}
-    return [_attempt(folder) for folder in sorted(folders) if is_session_folder(folder) and not is_locked(folder)]
+    done = [_attempt(folder) for folder in sorted(folders) if is_session_folder(folder) and not is_locked(folder)]
+    for found in done:
+        if found.outcome == "whole":  # its recorder was killed at its very last steps
+            FolderLock(found.folder).release()
+            catalogue.add(found.folder)
+    return [found for found in done if found.outcome not in ("whole", "live")]
 
 
 def is_session_folder(folder: Path) -> bool:
@@ -74,10 +80,14 @@ def is_session_folder(folder: Path) -> bool:
     return any((folder / name).is_file() for name in FILES)
 
 
-def recover_session(folder: Path) -> Recovered:
+def recover_session(folder: Path, *, thorough: bool = True) -> Recovered:
     """Make a complete session of what is in ``folder``, and bring it into the catalogue beside it.
 
     What is changed is kept first, in ``<folder>/before_recovery``. It may be killed at any moment and run again.
+
+    Args:
+        folder: the session's.
+        thorough: look at every row of a session that says it is complete; about a second per million events.
 
     Raises:
         SessionError: no session is there, or its database is of a newer version or kept locked.
@@ -87,7 +97,7 @@ def recover_session(folder: Path) -> Recovered:
         raise SessionError(f"{folder}: there is no session here: no {', '.join(FILES[:2])} or sound.")
     if is_locked(folder):
         return Recovered(folder, "live", "it is being recorded")
-    if _is_sound(folder):
+    if _is_sound(folder, thorough):
         forget_unfinished(folder)
         return Recovered(folder, "whole", "the session is complete")
     notes: tuple[str, ...] = ()
@@ -117,17 +127,20 @@ def recover_session(folder: Path) -> Recovered:
 
 def _attempt(folder: Path) -> Recovered:
     try:
-        return recover_session(folder)
+        return recover_session(folder, thorough=False)
     except GameOnError as error:
         return Recovered(folder, "failed", str(error))
 
 
-def _is_sound(folder: Path) -> bool:
+def _is_sound(folder: Path, thorough: bool) -> bool:
     """Raises ``SessionError`` where a database cannot be read for another reason than damage."""
     if not _has_bytes(folder):
         return False
     try:
-        Session(folder).close()
+        with Session(folder) as session:
+            if not thorough:
+                no_video = session.counts["frames"] and not session.video.is_file()
+                return session.status != "recording" and not no_video and not session.problems()
     except SessionError as error:
         cause = error.__cause__
         if isinstance(cause, sqlite3.Error) and cause.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):

@@ -59,7 +59,7 @@ def test_it_brings_back_sessions_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("GAMEON_DATA_DIR", str(tmp_path))
     result = run(app, ["recover"])
     assert result.exit_code == 0
-    assert f"{folder}: nothing to do" in result.output
+    assert f"{tmp_path}: 1 session is complete, nothing to do" in result.output
     assert f"{folder.with_name('b')}: recovered" in result.output
     assert "game.recovered.hdf5 (1 episode, 3 steps)" in result.output
 

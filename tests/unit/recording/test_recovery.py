@@ -461,6 +461,18 @@ def test_one_that_was_never_catalogued_is_found_by_its_lock(session: Path, tmp_p
         assert catalogue.find(session).status == "recovered"
 
 
+def test_a_recorder_killed_at_its_last_step_left_a_whole_session(session: Path, tmp_path: Path) -> None:
+    with Catalogue(tmp_path) as catalogue:
+        catalogue.add(session)
+        recover_session(session.rename(tmp_path / "elsewhere"))
+        (tmp_path / "elsewhere").rename(session)
+        (session / "recording.lock").touch()
+        assert catalogue.find(session).status == "recording"
+        assert recover_cut_off(catalogue) == []
+        assert catalogue.find(session).status == "recovered"
+        assert not (session / "recording.lock").exists()
+
+
 def test_originals_are_kept_once(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("first")
     Originals(tmp_path).copy("a")
