@@ -37,6 +37,22 @@ def check_device(name: str | None) -> None:
         )
 
 
+def load_policy(path: Path, device: str | None) -> Policy:
+    """The policy in ``path``: one made with Keras where the name ends with ``.keras``, else one made with PyTorch.
+
+    Raises:
+        PolicyError: it cannot be loaded, or TensorFlow has no such device.
+        UnknownNameError: PyTorch has no such device.
+        MissingPartError: TensorFlow, or PyTorch, is not installed.
+    """
+    if path.suffix == ".keras":
+        from gameon_env.learning.keras_policy import KerasPolicy
+
+        return KerasPolicy.load(path, device=device)
+    check_device(device)
+    return Policy.load(path, device=device)
+
+
 def load_agent(path: Path, game: str | None, display: str, device: str | None) -> tuple[Policy, gym.Env[Any, Any]]:
     """Load a policy and make the environment it plays in, checked against it.
 
@@ -44,8 +60,7 @@ def load_agent(path: Path, game: str | None, display: str, device: str | None) -
         PolicyError: the policy cannot be loaded, names no known game, or was trained for other controls.
         GameOnError: the environment cannot be made, or there is no such device.
     """
-    check_device(device)
-    agent = Policy.load(path, device=device)
+    agent = load_policy(path, device)
     name = game or agent.spec.game
     if name is None:
         raise PolicyError(f"{path} does not say which game it is for: name one with --game")

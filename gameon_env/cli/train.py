@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from enum import StrEnum
 from pathlib import Path
 
 import typer
@@ -10,6 +12,12 @@ from gameon_env.cli.agents import check_device
 from gameon_env.cli.console import open_console
 from gameon_env.data_processing.trajectory import load_episodes
 from gameon_env.optional import require
+
+
+class Framework(StrEnum):
+    torch = "torch"
+    tensorflow = "tensorflow"
+
 
 app = typer.Typer(help="Make a policy from recordings.", no_args_is_help=True)
 
@@ -22,7 +30,9 @@ def train() -> None:
 @app.command()
 def bc(
     data: list[Path] = typer.Argument(..., help="Trajectory files (.hdf5, .npz), or folders of them."),
-    output: Path = typer.Option(Path("policy.safetensors"), "--output", "-o", help="Where the policy goes."),
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="Where the policy goes; policy.safetensors (torch) or policy.keras without it."
+    ),
     epochs: int = typer.Option(20, min=1, help="Passes over the data, at most."),
     minutes: float | None = typer.Option(None, min=0.01, help="Time budget; ends the training if it comes first."),
     batch_size: int = typer.Option(64, min=1),
@@ -33,12 +43,20 @@ def bc(
     mirror: str = typer.Option("none", help="none, horizontal or both: learn from mirrored pictures too."),
     seed: int = typer.Option(0, min=0, max=2**63 - 1, help="Of the split, the weights and the order."),
     device: str | None = typer.Option(None, help="cpu, cuda, mps ...; the accelerator where there is one."),
+    framework: Framework = typer.Option(Framework.torch, help="What trains and plays it: PyTorch, or Keras."),
 ) -> None:
     """Behavioral cloning: learn to do what the recorded player did, given what they saw."""
-    require("torch", "gameon train")
-    check_device(device)
     from gameon_env.learning.augmentation import check_mirror
-    from gameon_env.learning.behavioral_cloning import CloningConfig, clone
+    from gameon_env.learning.cloning_config import CloningConfig
+
+    if framework is Framework.tensorflow:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its remarks about the processor
+        require("tensorflow", "gameon train --framework tensorflow")
+        from gameon_env.learning.keras_cloning import clone
+    else:
+        require("torch", "gameon train")
+        check_device(device)
+        from gameon_env.learning.behavioral_cloning import clone
 
     config = CloningConfig(
         epochs=epochs,
@@ -52,7 +70,8 @@ def bc(
         seed=seed,
         device=device,
     )
-    result = clone(load_episodes(data), output, config)
+    path = output or Path("policy.keras" if framework is Framework.tensorflow else "policy.safetensors")
+    result = clone(load_episodes(data), path, config)
     open_console(soft_wrap=True).print(
         f"{result.policy_path}: epoch {result.best.epoch} of {len(result.curve)}, trained on {result.training_steps} "
         f"steps, validated on {result.validation_steps} ({result.device}). Learning curve: {result.curve_path}"

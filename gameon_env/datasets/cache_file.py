@@ -25,6 +25,8 @@ _MAGIC = b"GAMEON-FRAMES-%d\n" % LAYOUT
 _TAIL = struct.Struct("<17s3xQIIII")  # magic, frames, height, width, frames in a block, CRC-32 of all behind the pixels
 _BLOCK_BYTES = 1 << 20
 """Of pixels that one checksum covers: reading one frame for the first time reads so much."""
+_LOOK_EVERY = 256
+"""Reads between two looks at whether all blocks were compared, after which none is asked about."""
 
 
 class DamagedError(StorageError):
@@ -114,7 +116,9 @@ class FrameFile:
         self.array: Pixels = mapped.view(np.ndarray)
         # Anonymous shared memory: what one process has compared, the others that were forked from it need not.
         self._flags = mmap.mmap(-1, max(1, len(self._checksums)))
-        self._compared: npt.NDArray[np.uint8] = np.frombuffer(self._flags, np.uint8)
+        self._compared: npt.NDArray[np.uint8] = np.frombuffer(self._flags, np.uint8, len(self._checksums))
+        self._whole = False
+        self._taken = 0
 
     def take(self, positions: npt.NDArray[np.intp], out: Pixels) -> None:
         """Copy the frames at ``positions (n,)``, which must be there, to ``out (n, h, w, 3) uint8``.
@@ -122,12 +126,15 @@ class FrameFile:
         Raises:
             DamagedError: they are not what was written.
         """
-        blocks = positions // self._block
-        if not self._compared[blocks].all():
-            for block in np.unique(blocks):
-                self._compare(int(block))
+        if not self._whole:
+            blocks = np.unique(positions // self._block)
+            for block in blocks[self._compared[blocks] == 0].tolist():
+                self._compare(block)
+            self._taken += 1
+            if self._taken % _LOOK_EVERY == 0:
+                self._whole = bool(self._compared.all())
         # "clip" writes straight to out; "raise" would go through a copy.
-        np.take(self.array, positions, axis=0, out=out, mode="clip")
+        self.array.take(positions, axis=0, out=out, mode="clip")
 
     def check(self) -> None:
         """Compare all blocks now.

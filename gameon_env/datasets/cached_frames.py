@@ -12,6 +12,8 @@ from gameon_env.datasets.cache_file import DamagedError, FrameFile
 from gameon_env.datasets.recording import Int64, Pixels
 from gameon_env.errors import StorageError
 
+_FEW = 64
+
 
 class Owner(Protocol):
     """The cache that a file belongs to."""
@@ -70,11 +72,15 @@ class CachedFrames:
         wanted = np.asarray(rows, np.int64)
         if not len(wanted):
             return
-        if wanted.min() < 0 or wanted.max() >= self._limit:
+        # NumPy's reductions take 2 us each, a window's copy 30: of a few rows Python finds the ends faster.
+        numbers = wanted.tolist() if len(wanted) <= _FEW else (int(wanted.min()), int(wanted.max()))
+        if min(numbers) < 0 or max(numbers) >= self._limit:
             raise self._missing(wanted)
-        positions = wanted.astype(np.intp, copy=False) if self._position is None else self._position[wanted]
-        if self._position is not None and positions.min() < 0:
-            raise self._missing(wanted)
+        positions = wanted.astype(np.intp, copy=False)
+        if self._position is not None:
+            positions = self._position[wanted]
+            if positions.min() < 0:
+                raise self._missing(wanted)
         try:
             self._file.take(positions, out)
         except DamagedError as error:

@@ -10,6 +10,7 @@ from gameon_env.data_processing.trajectory import SUFFIXES_READ, load_episodes
 from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.episode_recording import EpisodeRecording
 from gameon_env.datasets.recording import RecordedSteps, Recording
+from gameon_env.datasets.session_checks import reading
 from gameon_env.datasets.session_recording import SessionRecording
 from gameon_env.errors import GameOnError, SessionError, TrajectoryError, UnknownNameError, suggest
 from gameon_env.recording.catalogue import Catalogue
@@ -64,7 +65,8 @@ def find(
     if source.is_dir():
         folders = sorted(path.parent for path in source.glob(f"*/{DATABASE_FILE}"))
         if folders:
-            return _sessions([_Candidate.of(f) for f in folders], source, game_name, sessions, named=False)
+            oldest_first = sorted(map(_Candidate.of, folders), key=lambda candidate: candidate.started_at)
+            return _sessions(oldest_first, source, game_name, sessions, named=False)
         return _episodes(source, game_name, sessions)
     if source.exists() or source.suffix == ".db":
         return _catalogued(source, game_name, sessions)
@@ -82,10 +84,16 @@ class _Candidate:
     folder: Path
     game: str | None
     fault: str = ""
+    started_at: str = ""
 
     @classmethod
     def of(cls, folder: Path) -> _Candidate:
-        return cls(folder.name, folder, None)
+        try:
+            with reading(folder) as session:
+                info = session.info
+            return cls(str(info.id), folder, str(info.game), started_at=str(info.started_at))
+        except GameOnError as error:
+            return cls(folder.name, folder, None, str(error))
 
     @classmethod
     def listed(cls, entry: SessionEntry) -> _Candidate:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +27,17 @@ from gameon_env.datasets.recording import (
     RecordedSteps,
     Recording,
 )
+from gameon_env.datasets.session_checks import MAX_PIXELS, MAX_SIDE, check_info, plainly, reading
 from gameon_env.datasets.sound import STREAM_OF, session_sound
-from gameon_env.errors import GameOnError, SessionError
+from gameon_env.errors import SessionError
 from gameon_env.keys import CONTROLS
-from gameon_env.recording.model import SessionInfo
 from gameon_env.recording.session import FrameTable, Session
 
 BREAKS = ("all", "video", "input")
 """Streams whose gaps part a session: without pictures or input there is nothing to learn from."""
 
 MAX_NS = 31 * 24 * 3600 * 1_000_000_000
+MAX_VALUE = 1e9
 MAX_STEP_BYTES = 4 << 30
 _OPEN_VIDEOS = 8
 _videos: OpenFiles[VideoReader] = OpenFiles(_OPEN_VIDEOS)
@@ -52,7 +52,7 @@ class SessionRecording(Recording):
     """
 
     def __init__(self, folder: str | Path) -> None:
-        with Session(folder) as session, _plainly(session.folder):
+        with reading(folder) as session:
             self.path = session.folder
             if session.status == "recording":
                 raise SessionError(
@@ -61,7 +61,7 @@ class SessionRecording(Recording):
                     else f"{self.path}: this session was cut off. Bring back what can be: gameon recover {self.path}"
                 )
             info, end = session.info, session.end
-            _check(info, self.path)
+            check_info(info, self.path)
             self.id = self.group = info.id
             self.game = info.game
             self.mouse_scale_px, self.wheel_scale = float(info.mouse_scale_px), float(info.wheel_scale)
@@ -84,11 +84,11 @@ class SessionRecording(Recording):
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def steps(self, *, fps: float | None = None, frame_skip: int = 1, latency_ms: float = 0.0) -> RecordedSteps:
-        with Session(self.path) as session, _plainly(self.path):
+        with reading(self.path) as session:
             info, frames, events = session.info, session.frames(), session.events()
             gaps = _breaks(session, frames)
-        if not np.isfinite(events.value).all():
-            raise SessionError(f"{self.path}: an event's value is no finite number. gameon recover {self.path}")
+        if len(events) and not (np.abs(events.value).max() < MAX_VALUE and np.abs(events.t_ns).max() <= MAX_NS):
+            raise SessionError(f"{self.path}: an event has a time or a value that no device gives: it is damaged")
         controls = Controls(
             self.controls,
             mouse_scale_px=info.mouse_scale_px,
@@ -139,7 +139,7 @@ class SessionRecording(Recording):
         if interval_ns is None:
             interval_ns = float(np.median(ends - times)) if len(times) else 1e9 / (self.fps or 30)
         wanted = self._sounds if source == "both" else tuple(name for name in self._sounds if name == source)
-        with _plainly(self.path):
+        with plainly(self.path):
             return session_sound(self.path, wanted, times, features, rate_hz, interval_ns)
 
     def _step_times(self, frames_ns: Int64, fps: float | None, frame_skip: int, gaps: list[Span]) -> StepTimes:
@@ -168,42 +168,17 @@ class SessionRecording(Recording):
 
     def _check_video(self) -> tuple[int, int]:
         """The size of the pictures; that all that the database names is there."""
-        with VideoReader(self._video) as reader:
+        with plainly(self.path), VideoReader(self._video) as reader:
             if len(self._rows) and int(self._rows.max()) >= len(reader):
                 raise SessionError(
                     f"{self.path}: the video holds {len(reader)} frames, the database names frame "
                     f"{int(self._rows.max())}: it was cut. Bring back what can be: gameon recover {self.path}"
                 )
+            if not all(0 < side <= MAX_SIDE for side in reader.size) or math.prod(reader.size) > MAX_PIXELS:
+                raise SessionError(
+                    f"{self.path}: its video claims pictures of {reader.size}: it is damaged, or not ours"
+                )
             return reader.size
-
-
-@contextmanager
-def _plainly(folder: Path) -> Iterator[None]:
-    """Values of the wrong kind in a database from anyone become one error."""
-    try:
-        yield
-    except GameOnError:
-        raise
-    except (ValueError, TypeError, OverflowError, AttributeError, KeyError) as error:
-        raise SessionError(f"{folder}: the session's database holds what none of ours does ({error})") from error
-
-
-def _check(info: SessionInfo, folder: Path) -> None:
-    wrong = []
-    positive = {"mouse_scale_px": info.mouse_scale_px, "wheel_scale": info.wheel_scale, "fps": info.fps}
-    wrong += [f"{name} is {value!r}" for name, value in positive.items() if not 0 < value < 1e6]
-    height, width = info.picture_size
-    if type(height) is not int or type(width) is not int or not (0 < height <= 16384 and 0 < width <= 16384):
-        wrong.append(f"the picture is said to be {info.picture_size}")
-    if not all(math.isfinite(value) for value in info.pointer):
-        wrong.append(f"the pointer is said to be at {info.pointer}")
-    unknown = [name for name in info.controls if name not in CONTROLS]
-    if unknown or len(set(info.controls)) != len(info.controls):
-        wrong.append(f"its controls are {list(info.controls)}")
-    if not isinstance(info.id, str) or not info.id or not isinstance(info.game, str):
-        wrong.append(f"its id is {info.id!r}, its game {info.game!r}")
-    if wrong:
-        raise SessionError(f"{folder}: {'; '.join(wrong)}. It is damaged, or not one of ours")
 
 
 def _seen(session: Session) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from gameon_env.data_processing.audio_reader import AudioReader
 from gameon_env.data_processing.mel import HOP, MEL_BINS, MEL_RATE_HZ, WINDOW, log_mel
 from gameon_env.datasets.open_files import OpenFiles
 from gameon_env.datasets.recording import AudioFeatures, AudioSource, Floats, Int64, Mask, waveform_samples
+from gameon_env.datasets.session_checks import reading
 from gameon_env.recording.model import Stream
-from gameon_env.recording.session import Session
 
 STREAM_OF: dict[AudioSource, Stream] = {"system": "system_audio", "microphone": "microphone_audio"}
 
@@ -26,7 +26,7 @@ class _OpenSound:
 
     def __init__(self, folder: Path, source: AudioSource) -> None:
         stream = STREAM_OF[source]
-        with Session(folder) as session:
+        with reading(folder) as session:
             path = session.audio(stream)
             samples, t_ns = session.audio_clock(stream)
         plain = AudioReader(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -23,9 +23,12 @@ Pack = Callable[[Pixels], Any]
 """Makes of pictures ``(n, h, w, 3) uint8`` what the format stores; runs beside the writing, and in other processes:
 a function of a module."""
 
-_BLOCK_BYTES = 16 << 20
-_MAX_BLOCK_ROWS = 512
-_DECODE_THREADS = 1
+_BLOCK_BYTES = 8 << 20
+_MOST_THREADS = 8
+"""That pack: with them 10 blocks wait at most, 80 MB."""
+_APART_BYTES = 32 << 20
+_APART_LEAST_ROWS = 48
+"""Of a block that a process of its own decodes. Reaching its first frame takes half a group of 30 frames."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,16 +74,15 @@ class Reading:
 class BlockReader:
     """Reads the blocks of episodes, with as many processes as the options say.
 
-    One process decodes as the file goes on; more take turns block by block, each seeking to its own. Either way
-    ``pack`` runs on all cores and the blocks come in order.
+    One process decodes as the file goes on, and packs in threads; more take turns, each seeking to its own block. The
+    blocks come in order, and few of them wait.
 
     Args:
         workers: processes that decode.
         pack: what is made of the pictures.
-        cores: threads that pack where one process decodes; None: as many as there are cores.
     """
 
-    def __init__(self, workers: int = 1, pack: Pack | None = None, cores: int | None = None) -> None:
+    def __init__(self, workers: int = 1, pack: Pack | None = None) -> None:
         self._pack = pack
         self._pool: ProcessPoolExecutor | ThreadPoolExecutor
         self._processes = workers > 1
@@ -89,7 +91,7 @@ class BlockReader:
             self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
             self._ahead = workers + 1
         else:
-            threads = cores or os.cpu_count() or 1
+            threads = min(_MOST_THREADS, os.cpu_count() or 1)
             self._pool = ThreadPoolExecutor(threads, "export-pack")
             self._ahead = threads + 1
 
@@ -100,8 +102,7 @@ class BlockReader:
             GameOnError: the recording is damaged.
             DatasetError: a process died.
         """
-        spans = _spans(len(episode), reading.size)
-        jobs = self._read_apart(reading, episode, spans) if self._processes else self._read_on(reading, episode, spans)
+        jobs = self._read_apart(reading, episode) if self._processes else self._read_on(reading, episode)
         waiting: deque[Future[Block]] = deque()
         try:
             for job in jobs:
@@ -128,23 +129,20 @@ class BlockReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _read_on(
-        self, reading: Reading, episode: EpisodeSteps, spans: Sequence[tuple[int, int]]
-    ) -> Iterator[Future[Block]]:
+    def _read_on(self, reading: Reading, episode: EpisodeSteps) -> Iterator[Future[Block]]:
         """One decoder over the whole episode."""
-        pictures = reading.recording.stream(episode.frame, reading.size, reading.letterbox, threads=_DECODE_THREADS)
-        for first, stop in spans:
+        pictures = reading.recording.stream(episode.frame, reading.size, reading.letterbox)
+        for first, stop in _spans(len(episode), max(1, _BLOCK_BYTES // _picture_bytes(reading.size))):
             video = np.empty((stop - first, *reading.size, 3), np.uint8)
             for i in range(stop - first):
                 video[i] = next(pictures)
             sound = _sound(reading, episode.t_ns[first:stop], episode.end_ns[first:stop], episode.interval_ns)
             yield self._pool.submit(_block, first, video, sound, self._pack)
 
-    def _read_apart(
-        self, reading: Reading, episode: EpisodeSteps, spans: Sequence[tuple[int, int]]
-    ) -> Iterator[Future[Block]]:
+    def _read_apart(self, reading: Reading, episode: EpisodeSteps) -> Iterator[Future[Block]]:
         """Each block read by whichever process is free."""
-        for first, stop in spans:
+        rows = max(_APART_LEAST_ROWS, _APART_BYTES // _picture_bytes(reading.size))
+        for first, stop in _spans(len(episode), rows):
             times = episode.t_ns[first:stop], episode.end_ns[first:stop], episode.interval_ns
             yield self._pool.submit(_read_block, reading, first, episode.frame[first:stop], times, self._pack)
 
@@ -176,7 +174,10 @@ def _sound(reading: Reading, t_ns: npt.NDArray[np.int64], end_ns: npt.NDArray[np
     return reading.recording.audio(t_ns, end_ns, reading.options.audio_source, interval_ns=interval_ns)
 
 
-def _spans(rows: int, size: tuple[int, int]) -> list[tuple[int, int]]:
-    """``[first, stop)`` of blocks of about as many bytes each."""
-    step = max(1, min(_MAX_BLOCK_ROWS, _BLOCK_BYTES // (size[0] * size[1] * 3)))
-    return [(first, min(rows, first + step)) for first in range(0, rows, step)]
+def _spans(rows: int, most: int) -> list[tuple[int, int]]:
+    """``[first, stop)`` of at most so many rows each."""
+    return [(first, min(rows, first + most)) for first in range(0, rows, most)]
+
+
+def _picture_bytes(size: tuple[int, int]) -> int:
+    return size[0] * size[1] * 3

@@ -44,9 +44,7 @@ class NpzEpisodeWriter:
             path, "w", zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED, compresslevel=_LEVEL
         )
         self._files = contextlib.ExitStack()
-        self._aside: dict[str, IO[bytes]] = {
-            column.name: self._files.enter_context(tempfile.TemporaryFile(dir=path.parent)) for column in columns[1:]
-        }
+        self._aside = {column.name: self._unnamed_file(path.parent) for column in columns[1:]}
         self._video = self._open_member(columns[0].name)
         _write_header(self._video, np.dtype(columns[0].dtype), (rows, *columns[0].shape))
 
@@ -77,11 +75,12 @@ class NpzEpisodeWriter:
 
     def close(self) -> None:
         """Close the file, finished or not."""
-        with contextlib.suppress(OSError, ValueError):  # the file is of no use, or was closed
-            self._video.close()
-            self._archive.close()
-        with contextlib.suppress(OSError):
-            self._files.close()
+        for file in (self._video, self._archive, self._files):
+            with contextlib.suppress(OSError, ValueError):  # the file is of no use, or was closed
+                file.close()
+
+    def _unnamed_file(self, folder: Path) -> IO[bytes]:
+        return self._files.enter_context(tempfile.TemporaryFile(dir=folder))
 
     def _open_member(self, name: str) -> IO[bytes]:
         return self._archive.open(f"{name}.npy", "w", force_zip64=True)

@@ -108,10 +108,11 @@ def make_plan(options: ExportOptions, recordings: Iterable[Recording], left_out:
     if not kept:
         raise nothing_left(left)
     sizes = {recording.size for recording in kept}
-    games = {recording.game for recording in kept}
-    letterbox = len(sizes) > 1 and (len(games) > 1 or options.target_size is None)
+    games = {recording.game.casefold() for recording in kept}
+    # One game's pictures are stretched to the size that is asked for, as the live observation is.
+    letterbox = len(games) > 1 or (len(sizes) > 1 and options.target_size is None)
     size = _common_size(sizes, options)
-    if letterbox:
+    if letterbox and len(sizes) > 1:
         listed = ", ".join(f"{height}x{width}" for height, width in sorted(sizes))
         notes.append(f"the pictures were recorded at {listed}: all are letterboxed to {size[0]}x{size[1]}")
     return ExportPlan(

@@ -12,20 +12,24 @@ of this project: see :mod:`gameon_env.export.tfrecord_export`.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.options import DatasetOptions, FrameType, Split, Target
 from gameon_env.datasets.recording import AudioFeatures, AudioSource
 from gameon_env.datasets.windows import Windows
-from gameon_env.errors import DatasetError
+from gameon_env.export.tfrecord_export import command, export_to_tfrecord
 from gameon_env.optional import require
 
+__all__ = ["command", "create_tf_dataset", "export_to_tfrecord"]
+
 _MOST_READERS = 4
-"""Batches read at once: each holds its own decoder, and more of them gained nothing (`scripts/bench/tf_throughput.py`)."""
+"""Batches read at once: each holds its own decoder, which costs memory."""
 
 
 def create_tf_dataset(
@@ -119,7 +123,11 @@ def create_tf_dataset(
         dtype=dtype,
         cache=cache,
     )
-    for name, value in {"batch_size": batch_size, "prefetch": prefetch, "workers": 1 if workers is None else workers}.items():
+    for name, value in {
+        "batch_size": batch_size,
+        "prefetch": prefetch,
+        "workers": 1 if workers is None else workers,
+    }.items():
         least = 0 if name == "prefetch" else 1
         if not isinstance(value, int | np.integer) or (isinstance(value, bool) and least) or value < least:
             raise DatasetError(f"{name} must be a whole number, {least} or more; got {value!r}")
@@ -232,3 +240,7 @@ def _element(include_audio: bool, as_supervised: bool, as_dict: bool, pad: bool)
         return (batch["frames"], batch["inputs"], *((batch["audio"],) if include_audio else ()))
 
     return element
+
+
+if __name__ == "__main__":
+    sys.exit(command.main())

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,18 +24,15 @@ from gameon_env.learning.cloning_config import CloningConfig, CloningResult, Epo
 from gameon_env.learning.cloning_metrics import axis_errors, tune_thresholds
 from gameon_env.learning.keras_network import KIND, build_network, device_of
 from gameon_env.learning.keras_policy import check_suffix, save_keras_policy
-from gameon_env.learning.steps import Steps
+from gameon_env.learning.steps import StepEpisode, Steps
 from gameon_env.learning.training_bar import TrainingBar
 from gameon_env.optional import require
-
-if TYPE_CHECKING:
-    from gameon_env.data_processing.trajectory import Episode
 
 Floats = npt.NDArray[np.float32]
 
 
 def clone(
-    episodes: Sequence[Episode],
+    episodes: Sequence[StepEpisode],
     output: str | Path,
     config: CloningConfig | None = None,
     *,
@@ -45,8 +42,8 @@ def clone(
     """Train a Keras policy on recorded episodes and save the best one, by validation loss, to ``output``.
 
     Args:
-        episodes: as :func:`gameon_env.data_processing.trajectory.load_episodes` gives them: all with the same
-            controls and frame size.
+        episodes: as :func:`gameon_env.data_processing.trajectory.load_episodes` or
+            :func:`gameon_env.learning.recorded_runs.load_runs` gives them: all with the same controls and frame size.
         output: the policy's file, ``*.keras``; the learning curve goes beside it as ``<name>.curve.jsonl``.
         config: what can be chosen; ``device`` is TensorFlow's name of one (``cpu``, ``gpu:0``).
         keep: per episode ``(T + 1,) bool``, the steps to learn from; all without it.
@@ -84,6 +81,7 @@ def clone(
 
     # Network and optimizer.
     keras.utils.set_random_seed(config.seed % 2**32)
+    _set_threads(tf, config.threads)
     device = device_of(config.device)
     kwargs: dict[str, Any] = {
         "observation_size": list(steps.observation_size),
@@ -218,6 +216,17 @@ def _training_step(network: Any, averaged: Any, optimizer: Any, loss_of: Callabl
 def _prediction(network: Any) -> Any:
     tf = require("tensorflow", "Learning from recordings in TensorFlow")
     return tf.function(lambda stacked: network(stacked, training=False), reduce_retracing=True)
+
+
+def _set_threads(tf: Any, threads: int | None) -> None:
+    if threads and tf.config.threading.get_intra_op_parallelism_threads() != threads:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+        except RuntimeError as error:
+            raise PolicyError(
+                f"threads={threads}: TensorFlow has been used in this process already, and takes another number of "
+                "threads only before: train in a new process, or with threads=None"
+            ) from error
 
 
 def _prepare_output(curve_path: Path) -> None:

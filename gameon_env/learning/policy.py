@@ -23,7 +23,10 @@ FORMAT_VERSION = 1
 HEADER_KEY = "gameon_policy"
 
 Runner = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
-RUNNERS = {"clone_cnn": "gameon_env.learning.network"}
+RUNNERS = {
+    "clone_cnn": "gameon_env.learning.network",
+    "keras_clone_cnn": "gameon_env.learning.keras_network",
+}
 """Which module builds the runner of which kind of network: its ``build_runner(kwargs, weights, device)``."""
 
 

@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gameon_env.clock import now_ns
 from gameon_env.desktop.catch import Catcher, Caught
 from gameon_env.desktop.changes import Changes
 from gameon_env.desktop.region import Region

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 import psutil
 
 from gameon_env.clock import now_ns
-from gameon_env.errors import CaptureError, DisplayError, InputError, StorageError, WindowError
+from gameon_env.errors import CaptureError, DisplayError, InputError, SessionError, StorageError, WindowError
 from gameon_env.events import InputEvent
 from gameon_env.recording.attention import Attention, Turn
 from gameon_env.recording.frame_pump import FramePump
@@ -202,7 +202,10 @@ class RecorderLoop:
         parts.writer.add_audio_clock(_taken(parts.clock_rows))
         for gap in _taken(parts.gaps):
             parts.writer.add_gap(gap)
-        parts.writer.commit()
+        try:
+            parts.writer.commit()
+        except SessionError:
+            pass  # another program keeps the database locked: the rows wait, and finishing says so where it stays
 
     def flush(self, now: int) -> None:
         """The end: what was heard up to now, and a gap that is open."""

@@ -197,6 +197,8 @@ class SessionWriter:
             with self._mutex:
                 self._waiting = batch.then(self._waiting)
             raise
+        if time.monotonic() - self._durable_at > DURABLE_EVERY_S:
+            self._make_durable()  # apart: where this fails the rows are committed, and must not wait to be so again
 
     def lose_frames(self, kept: int, reason: str = "lost") -> int:
         """Say of all frames from video frame ``kept`` on that the video does not hold them. Returns how many."""
@@ -242,9 +244,11 @@ class SessionWriter:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-            if time.monotonic() - self._durable_at > DURABLE_EVERY_S:
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-                self._durable_at = time.monotonic()
+
+    def _make_durable(self) -> None:
+        with explained(self.path, SESSION_LAYOUT):
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        self._durable_at = time.monotonic()
 
 
 def _statements(batch: _Waiting) -> Sequence[tuple[str, Sequence[Sequence[object]]]]:

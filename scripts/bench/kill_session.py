@@ -7,7 +7,8 @@ Each trial is a real ``gameon record`` with video and sound of a game on a priva
 there all the time, by this program, which writes down when. At a random moment (0.5 to 5 s)
 
 - kill: the recorder is killed with -9;
-- full disk: its disk, of 64 MB, is filled to the last byte;
+- full disk: its disk, of 64 MB, is filled to the last byte; where the recorder sees that coming and ends before it is
+  full, that is the moment;
 - display: the game's X server is killed with -9;
 - audio: the game's sound server is killed with -9, the recorder must go on, and is ended 2.5 s later.
 
@@ -44,6 +45,7 @@ from gameon_env.data_processing.video_reader import VideoReader
 from gameon_env.data_processing.wav_file import wav_layout
 from gameon_env.desktop.inject import open_injector
 from gameon_env.errors import GameOnError
+from gameon_env.recording.recorder_loop import LEAST_FREE_MB
 from gameon_env.recording.recovery import recover_session
 from gameon_env.recording.session import Session
 from gameon_env.recording.verification import verify
@@ -220,6 +222,8 @@ def _judge(trial: Trial, folder: Path, at_ns: int, sent: list[tuple[int, str, fl
         trial.faults.append(found.note)
     trial.faults += [problem.what for problem in verify(folder)]
     with Session(folder) as session:
+        if trial.kind == "full disk":
+            at_ns = min(at_ns, session.info.start_ns + _gave_up_ns(session))
         at = at_ns - session.info.start_ns
         with VideoReader(session.video) as video:
             trial.lost_s["video"] = (at - int(video.times_ns[-1])) * 1e-9
@@ -238,6 +242,11 @@ def _judge(trial: Trial, folder: Path, at_ns: int, sent: list[tuple[int, str, fl
                 trial.faults.append("the video did not go on")
         trial.lost_s["audio"] = (at - heard_ns) * 1e-9
     trial.lost_s = {what: max(lost_s, 0.0) for what, lost_s in trial.lost_s.items()}
+
+
+def _gave_up_ns(session: Session) -> int:
+    """When the recorder saw that too little room was left, while the disk filled; later than all where it did not."""
+    return min((health.t_ns for health in session.health() if health.disk_free_mb < LEAST_FREE_MB), default=1 << 62)
 
 
 def _lost_events(trial: Trial, session: Session, at_ns: int, sent: list[tuple[int, str, float]]) -> float:

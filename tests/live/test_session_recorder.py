@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -311,6 +312,32 @@ def test_two_recorders_on_one_window_are_refused_on_two_games_not(
     assert verify(another.folder) == []
     with Catalogue(tmp_path) as catalogue:
         assert sorted(entry.status for entry in catalogue.sessions()) == ["completed", "completed"]
+
+
+def test_a_locked_database_loses_nothing(profile: Any, tmp_path: Path, desktop: PrivateDisplay) -> None:
+    with PhysicalDevices(desktop.name) as person:
+        recorder = SessionRecorder(profile(), display=desktop.name, data_dir=tmp_path, gamepads=False)
+        with recorder:
+            until(lambda: recorder.status.paused == "")
+            with closing(sqlite3.connect(recorder.folder / "session.db", isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                person.press("key:left")
+                person.release("key:left")
+                time.sleep(0.5)
+                other.execute("ROLLBACK")
+    assert pressed(Session(recorder.folder)) == ["key:left"]
+    assert verify(recorder.folder) == []
+
+
+def test_a_clock_that_is_set_is_stated(profile: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with SessionRecorder(profile(), display="private", data_dir=tmp_path) as recorder:
+        time.sleep(0.3)
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + 3600)  # as NTP or a person may do
+        time.sleep(1.5)
+    (gap,) = [gap for gap in Session(recorder.folder).gaps() if gap.stream == "wall_clock"]
+    assert "3600" in gap.reason
+    assert verify(recorder.folder) == []
 
 
 def test_a_full_disk_completes_the_session(profile: Any, tmp_path: Path) -> None:

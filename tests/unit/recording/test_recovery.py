@@ -480,3 +480,33 @@ def test_originals_are_kept_once(tmp_path: Path) -> None:
     originals = Originals(tmp_path)
     originals.copy("a", "b")
     assert (originals.folder / "a").read_text() == "first"
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_is_damaged_the_session_comes_back_or_it_is_said(session: Path, seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    if seed % 2:
+        checkpointed(session)
+    for name in ORIGINALS:
+        path = session / name
+        if dice.random() < 0.4 or not path.exists():
+            continue
+        data = bytearray(path.read_bytes())
+        at = int(dice.integers(0, max(1, len(data)))) // 512 * 512
+        length = min(int(dice.choice([1, 512, 4096])), len(data) - at)
+        match dice.integers(4):
+            case 0:
+                del data[at:]
+            case 1:
+                data[at : at + length] = bytes(length)
+            case 2:
+                data[at : at + length] = dice.bytes(length)
+            case _:
+                data += bytes(4096)
+        path.write_bytes(data)
+    damaged = {name: (session / name).read_bytes() for name in ORIGINALS if (session / name).exists()}
+    found = recovered(session)
+    assert found.missing
+    for name, data in damaged.items():
+        kept = session / "before_recovery" / name
+        assert kept.read_bytes() == data if kept.exists() else (session / name).read_bytes() == data

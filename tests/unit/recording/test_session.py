@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from gameon_env.errors import SessionError, StorageError
 from gameon_env.events import InputEvent
+from gameon_env.recording import session_writer
 from gameon_env.recording.model import FrameRow, Gap, Health
 from gameon_env.recording.session import Session
 from gameon_env.recording.session_schema import STREAMS
@@ -326,3 +327,22 @@ def test_plain_sqlite_reads_it_with_names(tmp_path: Path) -> None:
         streams = connection.execute("SELECT stream, sample FROM audio_clock_named").fetchall()
         assert streams == [(row.stream, row.sample) for row in CLOCK]
         assert tuple(name for (name,) in connection.execute("SELECT name FROM streams ORDER BY id")) == STREAMS
+
+
+def test_a_full_disk_writes_no_row_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_writer, "DURABLE_EVERY_S", 0.0)
+    with small_disk(tmp_path / "disk", 6) as disk:
+        writer = SessionWriter.create(disk / "s", info())
+        (disk / "ballast").write_bytes(bytes(shutil.disk_usage(disk).free - 700_000))
+        count = full = 0
+        while not full:
+            writer.add_events(InputEvent(START_NS + count + i, "key:w", 1.0) for i in range(500))
+            count += 500
+            try:
+                writer.commit()
+            except StorageError:
+                full += 1
+        (disk / "ballast").unlink()
+        writer.finish(end())
+        with Session(disk / "s") as session:
+            assert session.counts["events"] == count
