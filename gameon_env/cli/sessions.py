@@ -13,6 +13,7 @@ from rich.text import Text
 
 from gameon_env.cli.console import open_console
 from gameon_env.cli.session_page import entry_json, print_page, print_table, session_json
+from gameon_env.cli.session_stats import stats
 from gameon_env.cli.times import clock_time, seconds_of
 from gameon_env.errors import SessionError, UnknownNameError, suggest
 from gameon_env.recording.catalogue import Catalogue
@@ -32,6 +33,9 @@ DataDir = Annotated[
 ]
 Choice = TypeVar("Choice", bound=str)
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+app.command("stats")(stats)
 
 
 @app.command("list")

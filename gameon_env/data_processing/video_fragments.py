@@ -24,6 +24,9 @@ from gameon_env.data_processing.video_boxes import (
 _SUSPECTS = 512
 """So many last frames are looked into: a power cut leaves holes where the disk had not yet written what lies before."""
 
+_LONGEST_US = 30 * 24 * 3600 * 10**6
+"""A time that is farther from the start is damage: an index that bridges it would never end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fragments:
@@ -66,6 +69,8 @@ def find_fragments(path: Path) -> Fragments | None:
             if found is None or at + HEAD_SIZE + found[1] > size:
                 break
             t_us, length, key = found
+            if not (rows[-1][0] if rows else -1) < t_us < _LONGEST_US:
+                break
             rows.append((t_us, at + HEAD_SIZE, length, key))
             at += HEAD_SIZE + length
         if not finished:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from typing import TypeVar
 
 import numpy as np
@@ -26,11 +25,11 @@ from gameon_env.datasets.recording import (
     Recording,
     waveform_samples,
 )
+from gameon_env.datasets.session_checks import MAX_NS, MAX_POSITIVE, MAX_SIDE, MAX_VALUE, MIN_POSITIVE
 from gameon_env.errors import TrajectoryError
 from gameon_env.keys import BUTTONS
 
 S = TypeVar("S", bound=np.generic)
-MAX_NS = 31 * 24 * 3600 * 1_000_000_000
 
 
 class EpisodeRecording(Recording):
@@ -63,6 +62,8 @@ class EpisodeRecording(Recording):
         self.mouse_scale_px = self._scale("mouse_scale_px")
         self.wheel_scale = self._scale("wheel_scale")
         self.fps = episode.fps
+        if self.fps is not None and not MIN_POSITIVE <= self.fps <= MAX_POSITIVE:
+            raise TrajectoryError(f"{self.path}: {self.fps:g} steps a second are none that a game has: it is damaged")
         self.num_frames = episode.num_steps + 1
         self.size = self._picture_size()
         times = episode.timestamps
@@ -79,8 +80,8 @@ class EpisodeRecording(Recording):
         episode = self.episode
         merged = frame_skip * self._rows_a_step(fps)
         inputs, rewards = episode.inputs, episode.rewards
-        if not np.isfinite(inputs).all():
-            raise TrajectoryError(f"{self.path}: its inputs are not all finite numbers")
+        if not (np.abs(inputs) < MAX_VALUE).all():
+            raise TrajectoryError(f"{self.path}: its inputs hold what is no number, or none that a device gives")
         presses = episode.presses if "presses" in episode.columns else np.zeros(inputs.shape, np.uint8)
         later = self._rows_later(latency_ms)
         times = episode.timestamps
@@ -93,12 +94,14 @@ class EpisodeRecording(Recording):
             )
         acts = begins + later
         lengths = stops - begins
+        with np.errstate(all="ignore"):  # a reward may be infinite, or not known
+            gained = _reduced(np.add, rewards, acts, lengths)
         return RecordedSteps(
             t_ns=times[begins],
             frame=begins,
             inputs=_merged_inputs(inputs, self.controls, acts, lengths),
             presses=np.minimum(_reduced(np.add, presses.astype(np.int64), acts, lengths), 255).astype(np.uint8),
-            rewards=_reduced(np.add, rewards, acts, lengths),
+            rewards=gained,
             runs=runs,
             end_ns=times[stops],
         )
@@ -176,14 +179,14 @@ class EpisodeRecording(Recording):
 
     def _scale(self, name: str) -> float | None:
         value = self.episode.metadata.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not MIN_POSITIVE <= value <= MAX_POSITIVE:
             return None
         return float(value)
 
     def _picture_size(self) -> tuple[int, int]:
         height, width = self.episode.video(slice(0, 1)).shape[1:3]
-        if not (0 < height <= 16384 and 0 < width <= 16384):
-            raise TrajectoryError(f"{self.path}: its pictures are {height}x{width}, expected 1 to 16384 each way")
+        if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+            raise TrajectoryError(f"{self.path}: its pictures are {height}x{width}, expected 1 to {MAX_SIDE} each way")
         return height, width
 
 

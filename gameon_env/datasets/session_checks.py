@@ -12,8 +12,12 @@ from gameon_env.keys import CONTROLS
 from gameon_env.recording.model import SessionInfo
 from gameon_env.recording.session import Session
 
+MAX_NS = 31 * 24 * 3600 * 1_000_000_000
+MAX_VALUE = 1e9
 MAX_SIDE = 16384
 MAX_PIXELS = 1 << 26
+MIN_POSITIVE, MAX_POSITIVE = 1e-3, 1e6
+"""Of scales and rates."""
 
 
 @contextmanager
@@ -44,7 +48,7 @@ def check_info(info: SessionInfo, folder: Path) -> None:
     """
     wrong = []
     positive = {"mouse_scale_px": info.mouse_scale_px, "wheel_scale": info.wheel_scale, "fps": info.fps}
-    wrong += [f"{name} is {value!r}" for name, value in positive.items() if not 0 < value < 1e6]
+    wrong += [f"{name} is {value!r}" for name, value in positive.items() if not MIN_POSITIVE <= value <= MAX_POSITIVE]
     height, width = info.picture_size
     if type(height) is not int or type(width) is not int or not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
         wrong.append(f"the picture is said to be {info.picture_size}")

@@ -27,7 +27,7 @@ from gameon_env.datasets.recording import (
     RecordedSteps,
     Recording,
 )
-from gameon_env.datasets.session_checks import MAX_PIXELS, MAX_SIDE, check_info, plainly, reading
+from gameon_env.datasets.session_checks import MAX_NS, MAX_PIXELS, MAX_SIDE, MAX_VALUE, check_info, plainly, reading
 from gameon_env.datasets.sound import STREAM_OF, session_sound
 from gameon_env.errors import SessionError
 from gameon_env.keys import CONTROLS
@@ -36,8 +36,6 @@ from gameon_env.recording.session import FrameTable, Session
 BREAKS = ("all", "video", "input")
 """Streams whose gaps part a session: without pictures or input there is nothing to learn from."""
 
-MAX_NS = 31 * 24 * 3600 * 1_000_000_000
-MAX_VALUE = 1e9
 MAX_STEP_BYTES = 4 << 30
 _OPEN_VIDEOS = 8
 _videos: OpenFiles[VideoReader] = OpenFiles(_OPEN_VIDEOS)
@@ -79,8 +77,9 @@ class SessionRecording(Recording):
         self.num_frames = len(self._rows)
         self._video = session.video
         self.size = self._check_video()
-        stat = self._video.stat()
-        text = f"{self.id} {self.num_frames} {stat.st_size} {stat.st_mtime_ns} {checksums.get(self._video.name)}"
+        media = [self._video, *(session.audio(STREAM_OF[name]) for name in self._sounds)]
+        stats = [(path.stat().st_size, path.stat().st_mtime_ns, checksums.get(path.name)) for path in media]
+        text = f"{self.id} {self.num_frames} {stats}"
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def steps(self, *, fps: float | None = None, frame_skip: int = 1, latency_ms: float = 0.0) -> RecordedSteps:

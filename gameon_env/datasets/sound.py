@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from gameon_env.data_processing.mel import HOP, MEL_BINS, MEL_RATE_HZ, WINDOW, l
 from gameon_env.datasets.open_files import OpenFiles
 from gameon_env.datasets.recording import AudioFeatures, AudioSource, Floats, Int64, Mask, waveform_samples
 from gameon_env.datasets.session_checks import reading
-from gameon_env.recording.model import Stream
+from gameon_env.recording.model import AUDIO_FILES, Stream
 
 STREAM_OF: dict[AudioSource, Stream] = {"system": "system_audio", "microphone": "microphone_audio"}
 
@@ -64,10 +65,13 @@ def session_sound(
     values, recorded = np.zeros((len(t_ns), width), np.float32), np.zeros(len(t_ns), bool)
     if not sources:
         return values, recorded
-    readers = [_sounds.get((folder, source), lambda s=source: _OpenSound(folder, s)).reader for source in sources]  # type: ignore[misc]  # the default binds the loop's source
-    for first, stop, begins in _blocks(t_ns, rate, length):
+    readers = [_sounds.get(_key(folder, source), partial(_OpenSound, folder, source)).reader for source in sources]
+    # Samples of one grid for the whole session, so that a step sounds the same in whatever window it is.
+    ends = np.rint(t_ns * (rate / 1e9)).astype(np.int64)
+    for first, stop in _blocks(ends, length):
+        begins = ends[first:stop] - ends[first]
         span_ns = round((int(begins[-1]) + length) * 1e9 / rate)
-        start_ns = int(t_ns[first]) - round(length * 1e9 / rate)
+        start_ns = round((int(ends[first]) - length) * 1e9 / rate)
         sounds = [reader.read(start_ns, start_ns + span_ns, rate_hz=rate, mono=True) for reader in readers]
         samples = np.sum([sound.samples[:, 0] for sound in sounds], axis=0, dtype=np.float32)
         there = np.any([sound.recorded for sound in sounds], axis=0)
@@ -77,15 +81,17 @@ def session_sound(
     return values, recorded
 
 
-def _blocks(t_ns: Int64, rate: float, length: int) -> Iterator[tuple[int, int, Int64]]:
-    """Steps ``[first, stop)`` to read together, and where the sound of each begins among the samples that are read."""
+def _key(folder: Path, source: AudioSource) -> tuple[Path, AudioSource, int]:
+    return folder, source, (folder / AUDIO_FILES[STREAM_OF[source]]).stat().st_mtime_ns
+
+
+def _blocks(ends: Int64, length: int) -> Iterator[tuple[int, int]]:
+    """Steps ``[first, stop)`` to read together: near each other, and not too many samples at once."""
     first = 0
-    while first < len(t_ns):
-        begins = np.rint((t_ns[first : first + 4096] - t_ns[first]) * (rate / 1e9)).astype(np.int64)
-        near = max(1, int(np.searchsorted(begins, max(1, _MOST_SAMPLES - length), side="right")))
-        gap = np.flatnonzero(
-            np.diff(begins[:near]) > 4 * length
-        )  # a picture that stood still: what is between is not read
-        stop = first + (int(gap[0]) + 1 if len(gap) else near)
-        yield first, stop, begins[: stop - first]
+    while first < len(ends):
+        near = ends[first : first + 4096] - ends[first]
+        count = max(1, int(np.searchsorted(near, max(1, _MOST_SAMPLES - length), side="right")))
+        still = np.flatnonzero(np.diff(near[:count]) > 4 * length)  # what is heard of a picture that stands still
+        stop = first + (int(still[0]) + 1 if len(still) else count)
+        yield first, stop
         first = stop

@@ -11,25 +11,25 @@ import operator
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gameon_env.data_processing.mel import MEL_BINS, MEL_RATE_HZ
 from gameon_env.datasets.alignment import align
-from gameon_env.datasets.cache_build import build_caches
-from gameon_env.datasets.cached_frames import CachedFrames
 from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.frame_cache import FrameCache, Progress
+from gameon_env.datasets.frame_store import FrameStore
 from gameon_env.datasets.options import DatasetOptions
-from gameon_env.datasets.recording import Floats, Int64, Mask, Pixels, RecordedSteps, Recording, waveform_samples
+from gameon_env.datasets.recording import Int64, Pixels, RecordedSteps, Recording
 from gameon_env.datasets.recordings import find
+from gameon_env.datasets.sound_store import SoundOptions, SoundStore
 from gameon_env.datasets.split import choose_split
 from gameon_env.datasets.transforms import Augmentation, transformed
 from gameon_env.datasets.window_item import WindowBatch, WindowItem
 from gameon_env.datasets.window_table import StepColumns, windows_of
 from gameon_env.errors import GameOnError
+
+MAX_SOUND_NS = 10e9
 
 
 class Windows:
@@ -71,16 +71,21 @@ class Windows:
         self.num_actions = len(self.controls)
         self.size = options.target_size
         self.letterbox = len(self.games) > 1
-        self._interval_ns = _interval_ns(options, found.recordings)
-        mel = options.audio_features == "mel"
-        self.audio_width = MEL_BINS if mel else waveform_samples(options.audio_rate or MEL_RATE_HZ, self._interval_ns)
+        sound = SoundOptions(
+            options.audio_source, options.audio_features, options.audio_rate, _interval_ns(options, found.recordings)
+        )
+        if options.include_audio and sound.interval_ns > MAX_SOUND_NS:
+            raise DatasetError(
+                f"a step of {sound.interval_ns / 1e9:g} s would take more than {MAX_SOUND_NS / 1e9:g} s of sound: "
+                "choose a higher fps, a lower frame_skip, or include_audio=False"
+            )
+        self.audio_width = sound.width
         numbers = {id(recording): number for number, recording in enumerate(found.recordings)}
         chosen = choose_split(found.recordings, options.split, options.seed, options.split_fractions)
         usable, steps = self._steps(chosen)
         self.recordings: list[Recording] = usable
         places = [numbers[id(recording)] for recording in usable]
         self._control_mask = alignment.mask[places]
-        self._bounds = np.cumsum([0, *(len(table) for table in steps)])
         self.columns = StepColumns.of(steps, places, alignment)
         self.table = windows_of(self.columns.runs, options.sequence_length, options.stride, options.pad)
         self._augmentation: Augmentation | None = None
@@ -89,8 +94,14 @@ class Windows:
             self._augmentation = Augmentation(self.controls, games)
         self.epoch = 0
         self._offsets = np.arange(options.sequence_length)
-        self._cache = _cache(options)
-        self._opened: dict[int, CachedFrames] = {}
+        bounds = np.cumsum([0, *(len(table) for table in steps)])
+        cache = _cache(options)
+        needed = [table.frame for table in steps]
+        self._frames = FrameStore(usable, needed, self.size, self.letterbox, cache)
+        self._sound: SoundStore | None = None
+        if options.include_audio:
+            folder = None if cache is None else cache.folder
+            self._sound = SoundStore(usable, self.columns.t_ns, self.columns.end_ns, bounds, sound, folder)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -132,28 +143,20 @@ class Windows:
         return batch.with_items([self._changed(batch.item(row), epoch) for row in range(len(wanted))])
 
     def prepare(self, progress: Progress | None = None, workers: int | None = None) -> None:
-        """Decode into the cache all that is not in it yet. Without a cache there is nothing to do; without this call
-        each recording is decoded when its first window is asked for.
+        """Fill the cache with all that is not in it yet. Without a cache there is nothing to do; without this call
+        a recording is decoded when its first window is asked for.
 
         Args:
             progress: told how many frames of how many are done.
             workers: processes; None: one for each processor.
-        """
-        if self._cache is not None:
-            rows = [self._rows_of(number) for number in range(len(self.recordings))]
-            frames = build_caches(
-                self.recordings,
-                self.size,
-                self.letterbox,
-                rows,
-                cache=self._cache,
-                workers=workers,
-                progress=progress,
-            )
-            self._opened = dict(enumerate(frames))
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_opened": {}}
+        Raises:
+            StorageError: there is no room.
+            VideoError, TrajectoryError, AudioError: a recording is damaged.
+        """
+        self._frames.prepare(progress, workers)
+        if self._sound is not None:
+            self._sound.prepare()
 
     def _steps(self, chosen: Sequence[Recording]) -> tuple[list[Recording], list[RecordedSteps]]:
         """The recordings that have windows, and their steps."""
@@ -201,8 +204,8 @@ class Windows:
         inputs = columns.inputs[rows[:, -1] if options.target == "last" else rows]
         if options.target == "all" and options.pad:
             inputs[~mask] = 0
-        frames = self._frames(recording, columns.frame[rows], out)
-        audio, audio_mask = self._audio(recording, rows, mask) if options.include_audio else (None, None)
+        frames = self._frames.read(recording, columns.frame[rows], out)
+        audio, audio_mask = (None, None) if self._sound is None else self._sound.read(recording, rows, mask)
         return WindowBatch(
             frames=frames,
             inputs=inputs,
@@ -214,60 +217,6 @@ class Windows:
             session_id=tuple(self.recordings[number].id for number in recording.tolist()),
             index=wanted,
         )
-
-    def _frames(self, recording: Int64, rows: Int64, out: Pixels | None) -> Pixels:
-        shape = (*rows.shape, *self.size, 3)
-        if out is None:
-            out = np.empty(shape, np.uint8)
-        elif out.shape != shape or out.dtype != np.uint8 or not out.flags.c_contiguous:
-            raise DatasetError(f"out must be {shape} uint8 and contiguous, it is {out.shape} {out.dtype}")
-        if self._cache is not None:
-            if len(recording) and (recording == recording[0]).all():
-                flat = out.reshape(-1, *self.size, 3)
-                self._cached(int(recording[0])).gather(rows.ravel(), flat)
-                return out
-            for window, number in enumerate(recording.tolist()):
-                self._cached(number).gather(rows[window], out[window])
-            return out
-        for number in np.unique(recording).tolist():
-            mine = np.flatnonzero(recording == number)
-            needed, where = np.unique(rows[mine], return_inverse=True)
-            pictures = self.recordings[number].frames(needed, self.size, self.letterbox)
-            for window, places in zip(mine.tolist(), where.reshape(len(mine), -1), strict=True):
-                np.take(pictures, places, axis=0, out=out[window], mode="clip")
-        return out
-
-    def _cached(self, number: int) -> CachedFrames:
-        cached = self._opened.get(number)
-        if cached is None:
-            assert self._cache is not None
-            cached = self._opened[number] = self._cache.open(
-                self.recordings[number], self.size, self.letterbox, self._rows_of(number)
-            )
-        return cached
-
-    def _rows_of(self, number: int) -> Int64:
-        """The frames of a recording that are seen."""
-        first, stop = self._bounds[number : number + 2]
-        return np.unique(self.columns.frame[first:stop])
-
-    def _audio(self, recording: Int64, rows: Int64, mask: Mask) -> tuple[Floats, Mask]:
-        options, columns = self.options, self.columns
-        audio = np.zeros((*rows.shape, self.audio_width), np.float32)
-        recorded = np.zeros(rows.shape, bool)
-        for window, number in enumerate(recording.tolist()):
-            its = self.recordings[number]
-            if its.audio_sources():
-                there = rows[window][mask[window]]
-                audio[window, : len(there)], recorded[window, : len(there)] = its.audio(
-                    columns.t_ns[there],
-                    columns.end_ns[there],
-                    options.audio_source,
-                    options.audio_features,
-                    options.audio_rate,
-                    self._interval_ns,
-                )
-        return audio, recorded
 
     def _changed(self, item: WindowItem, epoch: int | None) -> WindowItem:
         """With what is drawn at random for it, and the transform."""

@@ -69,5 +69,3 @@ def _pictures(source: Path, size: tuple[int, int], fps: int, seconds: float) -> 
             row = max(0, int(np.searchsorted(times, t_ns % length, side="right")) - 1)
             rgb = cv2.resize(reader.frame(row), size[::-1], interpolation=cv2.INTER_AREA)
             yield t_ns, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGRA)
-
-

@@ -1,4 +1,4 @@
-"""Charts as inline SVG: axes with units, few inks, the same text size at any width. Colours come from the page's CSS."""
+"""Charts as inline SVG: axes with units, few inks, one text size; colours come from the page's CSS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from gameon_env.datasets.report.spans import Floats
 
-LEFT, RIGHT, TOP, BOTTOM = 52, 10, 20, 34
+LEFT, RIGHT, TOP, BOTTOM = 46, 18, 38, 34
 
 
 def number(value: float) -> str:
@@ -20,12 +20,17 @@ def number(value: float) -> str:
     if value == 0:
         return "0"
     size = abs(value)
-    return f"{value:,.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.3g}"
+    return f"{value:,.0f}" if size >= 100 else f"{value:.1f}".removesuffix(".0") if size >= 10 else f"{value:.3g}"
+
+
+def tick(value: float) -> str:
+    """Of an axis, whose values are round."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
 
 
 def clock(seconds: float) -> str:
-    """``m:ss``, ``h:mm:ss`` from an hour on, with tenths below ten seconds."""
-    if seconds < 9.95:
+    """``m:ss``, ``h:mm:ss`` from an hour on, with tenths below ten seconds where there are any."""
+    if seconds < 9.95 and round(seconds * 10) % 10:
         return f"0:{seconds:04.1f}"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -128,16 +133,12 @@ class Chart:
         at_y = np.array([self.py(value) for value in y.tolist()])
         self._marks.append(f'<path class="{"dots" if dots else css}" d="{path(at_x, at_y, join=not dots)}"/>')
 
-    def level(self, y: float, words: str) -> None:
-        """A dashed line across, with a word at its end."""
+    def level(self, y: float) -> None:
+        """A dashed line across."""
         if self._y[0] <= y <= self._y[1]:
-            self._marks.append(
-                f'<path class="level" d="M{LEFT} {self.py(y):.1f}h{self.inner[0]}"/>'
-                f'<text class="note" x="{self.width - RIGHT}" y="{self.py(y) - 4:.1f}" text-anchor="end">'
-                f"{escape(words)}</text>"
-            )
+            self._marks.append(f'<path class="level" d="M{LEFT} {self.py(y):.1f}h{self.inner[0]}"/>')
 
-    def svg(self, x_ticks: Sequence[float], y_ticks: Sequence[float], x_word: Callable[[float], str] = number) -> str:
+    def svg(self, x_ticks: Sequence[float], y_ticks: Sequence[float], x_word: Callable[[float], str] = tick) -> str:
         """The whole of it."""
         base = self.py(self._y[0])
         parts = [
@@ -149,7 +150,7 @@ class Chart:
             at = self.py(value)
             parts.append(
                 f'<path class="grid" d="M{LEFT} {at:.1f}h{self.inner[0]}"/>'
-                f'<text x="{LEFT - 6}" y="{at + 3.5:.1f}" text-anchor="end">{number(value)}</text>'
+                f'<text x="{LEFT - 6}" y="{at + 3.5:.1f}" text-anchor="end">{tick(value)}</text>'
             )
         parts += self._marks
         parts.append(f'<path class="axis" d="M{LEFT} {base:.1f}h{self.inner[0]}"/>')
@@ -161,14 +162,15 @@ class Chart:
             )
         x_label, y_label = self._labels
         parts.append(
-            f'<text class="unit" x="{self.width - RIGHT}" y="{base + 28:.1f}" text-anchor="end">{escape(x_label)}</text>'
-            f'<text class="unit" x="{self.width - RIGHT}" y="11" text-anchor="end">{escape(y_label)}</text></svg>'
+            f'<text class="unit" x="{self.width - RIGHT}" y="{base + 28:.1f}" text-anchor="end">'
+            f"{escape(x_label)}</text>"
+            f'<text class="unit" x="0" y="26">{escape(y_label)}</text></svg>'
         )
         return "".join(parts)
 
 
 def histogram(
-    title: str, values: Floats, unit: str, counted: str, width: int = 340, height: int = 170, bins: int = 40
+    title: str, values: Floats, unit: str, counted: str, width: int = 336, height: int = 188, bins: int = 40
 ) -> str:
     """A histogram of any values: from their 0.5th to their 99.5th percentile, what lies beyond in the outer bars."""
     values = values[np.isfinite(values)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gameon_env.datasets.report.evidence import Evidence
+from gameon_env.datasets.report.evidence import Evidence, Mask
 from gameon_env.datasets.report.spans import Floats, common, total, true_stretches, union
 
 LENGTH_EDGES_S = np.geomspace(0.016, 16.0, 25)
@@ -88,11 +88,12 @@ def combinations(recordings: Sequence[Evidence]) -> list[tuple[tuple[str, ...], 
     return sorted(((key, n / all_of_them) for key, n in counts.items()), key=lambda item: -item[1])
 
 
-def _inside(spans: Floats, t_s: Floats) -> np.ndarray:
+def _inside(spans: Floats, t_s: Floats) -> Mask:
     if not len(spans):
         return np.zeros(len(t_s), bool)
     at = np.searchsorted(spans[:, 0], t_s, side="right") - 1
-    return (at >= 0) & (t_s < spans[at, 1])
+    inside: Mask = (at >= 0) & (t_s < spans[at, 1])
+    return inside
 
 
 def joined_motion(recordings: Sequence[Evidence], name: str) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from gameon_env.datasets.recordings import EpisodeRecording
 from gameon_env.datasets.report.evidence import Evidence, Pictures, Sound
@@ -72,7 +73,7 @@ def _who(value: object) -> str:
     return ", ".join(name for name in names if name) or "unknown"
 
 
-def _input_times(inputs: np.ndarray, t_s: Floats) -> Floats:
+def _input_times(inputs: npt.NDArray[np.float32], t_s: Floats) -> Floats:
     """Steps whose vector is another than the one before."""
     changed = np.any(np.diff(inputs, axis=0, prepend=np.zeros((1, inputs.shape[1]), inputs.dtype)) != 0, axis=1)
     return t_s[changed]
@@ -106,7 +107,7 @@ def _sounds(recording: EpisodeRecording, frame_s: Floats) -> tuple[Sound, ...]:
     if not sources:
         return ()
     rows = np.unique(np.linspace(0, len(frame_s) - 1, min(len(frame_s), MOST_WINDOWS)).astype(np.int64))
-    values = recording.episode.column("audio", rows).astype(np.float32)
+    values = recording.episode.column("audio", rows).astype(np.float64)
     if values.ndim != 2 or values.shape[1] != MEL_BINS:
         power = np.mean(np.square(values.reshape(len(rows), -1), dtype=np.float64), axis=1)
         level = np.maximum(-100.0, 10 * np.log10(np.maximum(power, 1e-12)))

@@ -12,7 +12,7 @@ from gameon_env.datasets.report.charts import number
 from gameon_env.datasets.report.spans import Floats
 from gameon_env.errors import StorageError
 
-_WIDTH = 340
+_WIDTH = 336
 
 
 def pointer_map(title: str, pointer: Floats, picture_size: tuple[int, int]) -> str:

@@ -8,7 +8,7 @@ from html import escape
 from gameon_env.datasets.report.charts import clock, number
 from gameon_env.datasets.report.evidence import Evidence
 from gameon_env.datasets.report.finding import Finding
-from gameon_env.datasets.report.page_charts import combination_table, time_charts, use_charts
+from gameon_env.datasets.report.page_charts import time_charts, use_charts
 from gameon_env.datasets.report.page_style import STYLE
 from gameon_env.datasets.report.page_tables import (
     contact_sheet,
@@ -59,7 +59,7 @@ def render(
         parts.append(f"<h4>Not looked at: {len(left_out)}</h4>{left_out_table(left_out)}")
     for game, mine in games.items():
         parts.append(_game(game, mine, [f for f in findings if f.game == game], links))
-        parts += [_recording(r, findings, links[r.id]) for r in mine if r.id in links]
+        parts += [_recording(r, findings, links[r.id], alone=len(mine) == 1) for r in mine if r.id in links]
     hidden = len(recordings) - len(detailed)
     if hidden:
         parts.append(
@@ -109,16 +109,15 @@ def _game(game: str, recordings: Sequence[Evidence], findings: Sequence[Finding]
     if controls:
         played = clock(sum(r.played_s for r in recordings))
         parts.append(f'<h4>Controls</h4><p class="soft small">Of {played} in which input was recorded.</p>{controls}')
-    parts.append(combination_table(recordings))
     parts.append(use_charts(recordings))
     return "".join(parts)
 
 
-def _recording(r: Evidence, findings: Sequence[Finding], anchor: str) -> str:
+def _recording(r: Evidence, findings: Sequence[Finding], anchor: str, *, alone: bool) -> str:
     height, width = r.picture_size
     facts = [clock(r.duration_s), f"{width} x {height}", f"{len(r.frame_s):,} frames"]
     facts += [f"{number(r.fps)} steps/s"] if r.fps else []
-    facts += [r.who, r.reason or r.status, r.where]
+    facts += [word for word in (r.who, r.reason or r.status, r.where) if word]
     sheet = contact_sheet(r)
     parts = [
         f'<h3 id="{anchor}">{escape(r.name)}</h3><p class="soft small">{escape(" · ".join(facts))}</p>',
@@ -128,6 +127,9 @@ def _recording(r: Evidence, findings: Sequence[Finding], anchor: str) -> str:
     if sheet:
         parts.append(f"<h4>Pictures, and what was held</h4>{sheet}")
     parts.append(f"<h4>Times</h4>{time_charts(r)}")
+    if not alone:
+        inner = control_table([r]) + use_charts([r])
+        parts.append(f"<details><summary>Controls of this recording alone</summary>{inner}</details>")
     return "".join(parts)
 
 
@@ -141,6 +143,7 @@ def _how(recordings: Sequence[Evidence]) -> str:
         f"Pictures: {looked:,} of {there:,} were looked at{every}, shrunk. Black and frozen stretches are as exact as "
         "that; a picture that changes only between two of them, or by less than 5 of 256 levels in all parts of an "
         "80 x 45 grid, counts as the same.",
+        "Histograms run from the 0.5th to the 99.5th percentile; their outer bars hold what lies beyond.",
         "Events, frame times and steps: all of them. Held together: looked at 20 times a second.",
     ]
     if sounds:

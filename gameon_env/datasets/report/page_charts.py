@@ -24,9 +24,9 @@ MOST_COMBINATIONS = 12
 
 
 def use_charts(recordings: Sequence[Evidence]) -> str:
-    """Presses, mouse, pointer, runs and rewards of some recordings of one game."""
+    """What was held together, presses, mouse, pointer, runs and rewards of some recordings of one game."""
     lengths = [f.lengths_s for f in button_figures(recordings) if f.listed]
-    charts = [_press_lengths(np.concatenate([np.zeros(0), *lengths]))]
+    charts = [_combinations(recordings), _press_lengths(np.concatenate([np.zeros(0), *lengths]))]
     unit = next((r.motion_unit for r in recordings if r.motion), "")
     for name in dict.fromkeys(name for r in recordings for name in r.motion):
         steps = joined_motion(recordings, name)
@@ -43,28 +43,10 @@ def use_charts(recordings: Sequence[Evidence]) -> str:
         charts.append(histogram(f"{kind} lengths, between gaps", runs, "s", "runs", bins=min(40, max(8, len(runs)))))
     rewards = np.array([r.rewards.sum() for r in recordings if r.rewards is not None])
     if len(rewards) > 1:
-        charts.append(histogram("Reward of an episode", rewards, "reward", "episodes", bins=min(40, max(8, len(rewards)))))
-    return _together(charts)
-
-
-def combination_table(recordings: Sequence[Evidence]) -> str:
-    """Which buttons are down together, the most frequent first."""
-    found = combinations(recordings)
-    if not found or not any(names for names, _ in found):
-        return ""
-    rows = []
-    for names, share in found[:MOST_COMBINATIONS]:
-        words = " + ".join(names) or "nothing"
-        percent = 100 * share
-        rows.append(
-            f'<tr><td class="middle"><span class="share"><i style="width:{percent:.1f}%"></i></span>'
-            f'{percent:.1f} %</td><td class="words">{escape(words)}</td></tr>'
+        charts.append(
+            histogram("Reward of an episode", rewards, "reward", "episodes", bins=min(40, max(8, len(rewards))))
         )
-    if len(found) > MOST_COMBINATIONS:
-        left = 100 * sum(share for _, share in found[MOST_COMBINATIONS:])
-        rows.append(f'<tr><td>{left:.1f} %</td><td class="soft">{len(found) - MOST_COMBINATIONS} others</td></tr>')
-    head = "<thead><tr><th>time</th><th>held together</th></tr></thead>"
-    return f'<div class="wide-table"><table>{head}<tbody>{"".join(rows)}</tbody></table></div>'
+    return _together(charts)
 
 
 def time_charts(recording: Evidence) -> str:
@@ -89,6 +71,26 @@ def time_charts(recording: Evidence) -> str:
     return _together(charts) + _calibration(recording)
 
 
+def _combinations(recordings: Sequence[Evidence]) -> str:
+    """Which buttons are down together, the most frequent first."""
+    found = combinations(recordings)
+    if not found or not any(names for names, _ in found):
+        return ""
+    rows = []
+    for names, share in found[:MOST_COMBINATIONS]:
+        words = " + ".join(names) or "nothing"
+        percent = 100 * share
+        rows.append(
+            f'<tr><td class="middle"><span class="share"><i style="width:{percent:.1f}%"></i></span>'
+            f'{percent:.1f} %</td><td class="words">{escape(words)}</td></tr>'
+        )
+    if len(found) > MOST_COMBINATIONS:
+        left = 100 * sum(share for _, share in found[MOST_COMBINATIONS:])
+        rows.append(f'<tr><td>{left:.1f} %</td><td class="soft">{len(found) - MOST_COMBINATIONS} others</td></tr>')
+    head = "<thead><tr><th>time</th><th>held together</th></tr></thead>"
+    return f'<div class="wide-table"><table class="beside">{head}<tbody>{"".join(rows)}</tbody></table></div>'
+
+
 def _press_lengths(lengths_s: Floats) -> str:
     if not len(lengths_s):
         return ""
@@ -96,7 +98,7 @@ def _press_lengths(lengths_s: Floats) -> str:
     edges = LENGTH_EDGES_S
     top = float(counts.max())
     title = f"Press lengths of all controls: median {number(float(np.median(lengths_s)) * 1000)} ms"
-    chart = Chart(title, 340, 170, (edges[0], edges[-1]), (0, top), "seconds, log scale", "presses", x_at=np.log)
+    chart = Chart(title, 336, 188, (edges[0], edges[-1]), (0, top), "seconds, log scale", "presses", x_at=np.log)
     chart.bars(edges, counts, lambda i: f"{edges[i]:.3g} to {edges[i + 1]:.3g} s: {counts[i]:,.0f}")
     return chart.svg((0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10), nice_ticks(0, top, 3))
 
@@ -112,10 +114,12 @@ def _intervals_over_time(recording: Evidence, intervals: Floats) -> str:
         t_s, values = t_s[kept], values[kept]
         title += f": shortest and longest of each of {len(parts)} spans"
     top = max(float(np.quantile(values, 0.995)) * 1.25, 1.0)
-    chart = Chart(title, 520, 170, (0, recording.duration_s), (0, top), "time, m:ss", "ms (cut at the 99.5th percentile)")
+    words = f"ms, cut at {number(top)}" if values.max() > top else "ms"
+    words += f"; dashed: {number(recording.fps)} a second" if recording.fps else ""
+    chart = Chart(title, 518, 188, (0, recording.duration_s), (0, top), "time, m:ss", words)
     chart.line(t_s, np.minimum(values, top), dots=True)
     if recording.fps:
-        chart.level(1000 / recording.fps, f"{number(recording.fps)} steps a second")
+        chart.level(1000 / recording.fps)
     return chart.svg(time_ticks(recording.duration_s, 8), nice_ticks(0, top, 4), clock)
 
 
@@ -123,7 +127,7 @@ def _over_time(title: str, recording: Evidence, t_s: Floats, values: Floats, uni
     if not len(values):
         return ""
     size = max(float(np.abs(values).max()), 1e-3) * 1.1
-    chart = Chart(title, 520, 170, (0, recording.duration_s), (-size, size), "time, m:ss", unit)
+    chart = Chart(title, 518, 188, (0, recording.duration_s), (-size, size), "time, m:ss", unit)
     chart.line(t_s, values, dots=True)
     return chart.svg(time_ticks(recording.duration_s, 8), nice_ticks(-size, size, 4), clock)
 

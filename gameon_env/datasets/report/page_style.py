@@ -14,13 +14,15 @@ h1 { font-size: 24px; margin: 0 0 2px; } h2 { font-size: 20px; margin: 52px 0 8p
   border-top: 2px solid var(--ink); }
 h3 { font-size: 16px; margin: 40px 0 4px; padding-top: 10px; border-top: 1px solid var(--rule); }
 h4 { font-size: 14px; margin: 24px 0 6px; }
-p { margin: 4px 0 10px; max-width: 78ch; } .soft, figcaption, .note { color: var(--soft); } .small { font-size: 12px; }
+p { margin: 4px 0 10px; max-width: 78ch; } p.small { max-width: none; } .soft, figcaption, .note { color: var(--soft); } .small { font-size: 12px; }
 a { color: var(--data); text-decoration: none; } a:hover { text-decoration: underline; }
 .wide-table { overflow-x: auto; } table { border-collapse: collapse; margin: 6px 0 14px; }
 th, td { padding: 3px 12px 3px 0; text-align: left; vertical-align: top; white-space: nowrap; }
 td.words { white-space: normal; min-width: 12em; max-width: 52ch; }
-th { font-weight: 600; font-size: 12px; color: var(--soft); border-bottom: 1px solid var(--rule); vertical-align: bottom; }
+th { font-weight: 600; font-size: 12px; color: var(--soft); border-bottom: 1px solid var(--rule);
+  vertical-align: bottom; }
 td { border-bottom: 1px solid var(--track); } .n { text-align: right; }
+table.beside { margin: 0; min-width: 340px; }
 td.middle { vertical-align: middle; padding-top: 1px; padding-bottom: 1px; }
 .totals { display: flex; flex-wrap: wrap; gap: 6px 34px; margin: 16px 0 6px; }
 .totals div { font-size: 12px; color: var(--soft); } .totals b { display: block; font-size: 22px; color: var(--ink);
@@ -31,7 +33,7 @@ td.middle { vertical-align: middle; padding-top: 1px; padding-bottom: 1px; }
 .findings li.problem b { color: var(--bad); } .findings .where { font-size: 12px; color: var(--soft); }
 .findings .what { display: block; overflow-wrap: anywhere; } .findings .remedy { display: block; color: var(--soft);
   overflow-wrap: anywhere; }
-.charts { display: flex; flex-wrap: wrap; gap: 18px 22px; margin: 8px 0; } figure { margin: 0; }
+.charts { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 18px 22px; margin: 8px 0; } figure { margin: 0; }
 svg { display: block; max-width: 100%; height: auto; } svg text { font: 11px system-ui, sans-serif; fill: var(--soft);
   font-variant-numeric: tabular-nums; }
 svg text.title { font-weight: 600; font-size: 12px; fill: var(--ink); } svg text.unit { font-size: 10.5px; }
@@ -54,6 +56,6 @@ svg text.title { font-weight: 600; font-size: 12px; fill: var(--ink); } svg text
   align-items: center; min-height: 27px; }
 .sheet time { margin-right: auto; color: #fff; } kbd { font: 600 11px/1.4 ui-monospace, Menlo, Consolas, monospace;
   background: #f2c14e; color: #1b1405; padding: 0 5px; border-radius: 3px; }
-.clear { color: var(--soft); }
+.clear { color: var(--soft); } summary { cursor: pointer; margin: 10px 0; color: var(--data); }
 @media print { h3 { break-before: page; } .sheet figure { break-inside: avoid; } }
 """

@@ -32,15 +32,14 @@ def session_table(recordings: Sequence[Evidence], links: Mapping[str, str], find
     for r in recordings[:MOST_ROWS]:
         name = escape(r.name)
         link = f'<a href="#{links[r.id]}">{name}</a>' if r.id in links else name
-        gap_s = total(r.unrecorded("video", "input"))
         cells = [
             link,
             escape(_local(r.started_at)),
             clock(r.duration_s),
             f"{len(r.frame_s):,}",
-            number(_rate(r)),
-            f"{len(r.dropped_s):,}",
-            f"{len(r.gaps)} ({clock(gap_s)})" if r.gaps else "0",
+            f"{_rate(r):,.1f}",
+            f"{len(r.dropped_s):,}" if r.kind == "session" else "",
+            _gaps(r),
             "" if r.num_events is None else f"{r.num_events:,}",
             "" if r.size_bytes is None else f"{r.size_bytes / 1e6:,.1f}",
             str(sum(f.recording == r.id for f in findings)),
@@ -48,10 +47,13 @@ def session_table(recordings: Sequence[Evidence], links: Mapping[str, str], find
             escape(r.who),
             escape(r.reason or r.status),
         ]
-        rows.append(_row(cells, heads, numbers))
+        rows.append(cells)
+    used = [i for i, _ in enumerate(heads) if any(cells[i] for cells in rows)]
+    heads = [heads[i] for i in used]
+    table = _table(heads, [_row([cells[i] for i in used], heads, numbers) for cells in rows], numbers)
     more = len(recordings) - MOST_ROWS
     note = f'<p class="soft">And {more:,} more; the figures below are of all.</p>' if more > 0 else ""
-    return _table(heads, rows, numbers) + note
+    return table + note
 
 
 _RIGHT = ("length", "frames", "frames/s", "dropped", "gaps", "events", "MB", "warnings")
@@ -73,7 +75,7 @@ def control_table(recordings: Sequence[Evidence]) -> str:
             (f"{_length(np.median(f.lengths_s))}", _length(f.lengths_s[-1])) if len(f.lengths_s) else ("", "")
         )
         chart = spark(length_counts(f.lengths_s), f"{f.name}: lengths of {len(f.lengths_s)} presses")
-        cells = [name, bar, f"{f.presses:,}", number(f.per_minute), median, longest, chart]
+        cells = [name, bar, f"{f.presses:,}", f"{f.per_minute:,.1f}", median, longest, chart]
         rows.append(_row(cells, heads, numbers, "middle"))
     return _table(heads, rows, numbers)
 
@@ -147,9 +149,7 @@ def left_out_table(left_out: Mapping[str, str]) -> str:
 
 def _table(heads: Sequence[str], rows: Sequence[str], numbers: set[str]) -> str:
     head = "".join(f'<th class="n">{h}</th>' if h in numbers else f"<th>{h}</th>" for h in heads)
-    return (
-        f'<div class="wide-table"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-    )
+    return f'<div class="wide-table"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
 def _row(cells: Sequence[str], heads: Sequence[str], numbers: set[str], css: str = "") -> str:
@@ -167,6 +167,13 @@ def _length(seconds: float) -> str:
 def _rate(r: Evidence) -> float:
     recorded_s = r.duration_s - total(r.unrecorded("video"))
     return len(r.frame_s) / recorded_s if recorded_s > 0 else 0.0
+
+
+def _gaps(r: Evidence) -> str:
+    if r.kind != "session":
+        return ""
+    seconds = total(r.unrecorded("video", "input"))
+    return f"{len(r.gaps)} ({clock(seconds)})" if seconds else str(len(r.gaps))
 
 
 def _local(iso: str) -> str:

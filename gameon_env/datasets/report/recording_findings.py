@@ -20,6 +20,7 @@ DARKEST, FLATTEST = 10.0, 4.0
 
 SILENT_DB = -70.0
 CLIPPED_SHARE = 0.001
+SHORT_SILENCE_S = 1.0
 DROPPED_SHARE = 0.01
 CLOCK_STEP_S = 0.5
 VIDEO_APART_MS = 1.0
@@ -72,6 +73,8 @@ def _gaps(r: Evidence) -> Iterator[Finding]:
     for (stream, reason), spans in by_reason.items():
         what = {"all": "nothing", "input": "no input"}.get(stream, f"no {stream.replace('_', ' ')}")
         seconds = total(as_spans(spans))
+        if stream.endswith("audio") and seconds < SHORT_SILENCE_S:
+            continue  # a device takes a moment to start
         times = f"{len(spans)} time{'s' if len(spans) != 1 else ''}, {seconds:.1f} s in all"
         yield _finding(
             r, "notice", "gap", f"{what} was recorded ({reason}), {times}",
@@ -85,7 +88,8 @@ def _dropped(r: Evidence) -> Iterator[Finding]:
         share = 100 * len(r.dropped_s) / shown
         yield _finding(
             r, "problem", "dropped frames",
-            f"{len(r.dropped_s):,} of {shown:,} pictures ({share:.1f} %) were dropped: the recorder had no time for them",
+            f"{len(r.dropped_s):,} of {shown:,} pictures ({share:.1f} %) were dropped: the "
+            "recorder had no time for them",
             "Record with less load: a lower --fps, a smaller window, nothing else running.",
             _clusters(r.dropped_s),
         )  # fmt: skip
@@ -166,7 +170,8 @@ def _sound(r: Evidence) -> Iterator[Finding]:
             )  # fmt: skip
         elif sound.clipped > CLIPPED_SHARE:
             yield _finding(
-                r, "notice", "clipped audio", f"{100 * sound.clipped:.1f} % of the {sound.source} sound is at full scale",
+                r, "notice", "clipped audio",
+                f"{100 * sound.clipped:.1f} % of the {sound.source} sound is at full scale",
                 "Turn the game's volume down before recording.",
             )  # fmt: skip
 
@@ -177,15 +182,15 @@ def _clock(r: Evidence) -> Iterator[Finding]:
             worst = max((ms for _, ms in clock.jumps), key=abs)
             yield _finding(
                 r, "notice", "clock step",
-                f"the clock of the {clock.source} sound steps {len(clock.jumps)} times, by {worst:+.0f} ms at most: its "
-                "device lost or repeated samples", "Nothing need be done: readers follow the steps.",
+                f"the clock of the {clock.source} sound steps {len(clock.jumps)} times, by {worst:+.0f} ms at most: "
+                "its device lost or repeated samples", "Nothing need be done: readers follow the steps.",
                 [(t, t) for t, _ in clock.jumps],
             )  # fmt: skip
     if r.wall_clock_step_s is not None and abs(r.wall_clock_step_s) > CLOCK_STEP_S:
         yield _finding(
             r, "notice", "clock step",
-            f"the wall clock moved {r.wall_clock_step_s:+.1f} s against the recording's own: it was set, or the machine "
-            "slept", "Times within the session hold; do not match it with other logs by the wall clock.",
+            f"the wall clock moved {r.wall_clock_step_s:+.1f} s against the recording's own: it was set, or the "
+            "machine slept", "Times within the session hold; do not match it with other logs by the wall clock.",
         )  # fmt: skip
     if r.video_apart_ms is not None and len(r.video_apart_ms[0]):
         worst = float(np.abs(r.video_apart_ms[1]).max())

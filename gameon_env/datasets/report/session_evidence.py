@@ -88,7 +88,8 @@ def examine_session(recording: SessionRecording, most_pictures: int, stills: int
 
 def _kept(frames: FrameTable) -> Floats:
     times = frames.t_ns[frames.video_frame >= 0].astype(np.float64)
-    return times[np.append(True, times[1:] > times[:-1])[: len(times)]]
+    rising: Floats = times[np.append(True, times[1:] > times[:-1])[: len(times)]]
+    return rising
 
 
 def _held(info: SessionInfo, events: EventTable, duration_s: float) -> dict[str, Floats]:

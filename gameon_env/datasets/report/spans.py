@@ -53,7 +53,8 @@ def common(spans: Floats, others: Floats) -> Floats:
     theirs = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
     starts = np.maximum(spans[mine, 0], others[theirs, 0])
     ends = np.minimum(spans[mine, 1], others[theirs, 1])
-    return np.stack([starts, ends], axis=1)[ends > starts]
+    both: Floats = np.stack([starts, ends], axis=1)[ends > starts]
+    return both
 
 
 def total(spans: Floats) -> float:

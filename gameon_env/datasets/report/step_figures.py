@@ -46,7 +46,7 @@ def step_figures(recording: Recording, fps: float | None) -> StepFigures:
 def figures_of(recording: Recording, steps: RecordedSteps) -> StepFigures:
     """The same of steps that were made already."""
     place = {name: i for i, name in enumerate(recording.controls)}
-    scales = {name: recording.mouse_scale_px or 1.0 for name in MOUSE_MOTION}
+    scales = dict.fromkeys(MOUSE_MOTION, recording.mouse_scale_px or 1.0)
     scales[MOUSE_WHEEL] = recording.wheel_scale or 1.0
     motion = {
         name: steps.inputs[:, place[name]].astype(np.float64) * scale for name, scale in scales.items() if name in place

@@ -9,10 +9,10 @@ import numpy as np
 from gameon_env.datasets.report.charts import area, clock, number, path, time_ticks
 from gameon_env.datasets.report.control_figures import button_figures
 from gameon_env.datasets.report.evidence import Evidence
-from gameon_env.datasets.report.spans import Floats, share_in_bins
+from gameon_env.datasets.report.spans import Floats, as_spans, share_in_bins, total, union
 
 WIDTH, LEFT, RIGHT = 1060, 132, 56
-ROW, BIG_ROW, BETWEEN = 12, 36, 5
+ROW, BIG_ROW, BETWEEN = 14, 36, 5
 BINS = 300
 MOST_CONTROLS = 16
 
@@ -38,10 +38,13 @@ class _Rows:
         )
         self.y += height + BETWEEN
 
-    def band(self, name: str, values: Floats, right: str, height: int = ROW, css: str = "fill") -> None:
-        """``values (BINS,)`` 0 to 1 as an area."""
-        top = self.y + height * (1 - np.clip(values, 0, 1))
-        self.row(name, height, f'<path class="{css}" d="{area(self.x(self.edges), top, self.y + height)}"/>', right)
+    def band(
+        self, name: str, values: Floats, right: str, height: int = ROW, css: str = "fill", edges: Floats | None = None
+    ) -> None:
+        """``values (n,)`` 0 to 1 between ``edges (n + 1,)`` as an area; what is not 0 is always seen."""
+        tall = np.where(values > 0, np.maximum(np.clip(values, 0, 1) * height, 2.0), 0.0)
+        x = self.x(self.edges if edges is None else edges)
+        self.row(name, height, f'<path class="{css}" d="{area(x, self.y + height - tall, self.y + height)}"/>', right)
 
     def curve(self, name: str, t_s: Floats, values: Floats, right: str) -> None:
         """``values (n,)`` 0 to 1 as a line."""
@@ -69,9 +72,11 @@ def timeline(recording: Evidence) -> str:
     """The chart; each row says at its right what its full height is, or how much there is in all."""
     rows = _Rows(recording.duration_s)
     bin_s = rows.duration_s / BINS
-    if recording.gaps:
-        missing = share_in_bins(recording.unrecorded("video", "input", "system_audio", "microphone_audio"), rows.edges)
-        rows.band("not recorded", (missing > 0).astype(float), f"{len(recording.gaps)} gaps", css="warn")
+    for stream in dict.fromkeys(gap.stream for gap in recording.gaps):
+        spans = as_spans([gap[:2] for gap in recording.gaps if gap.stream == stream])
+        missing = (share_in_bins(union(spans), rows.edges) > 0).astype(float)
+        name = "not recorded" if stream == "all" else f"no {stream.replace('_', ' ')}"
+        rows.band(name, missing, f"{number(total(spans))} s", css="warn")
     if len(recording.dropped_s):
         lost = np.histogram(recording.dropped_s, rows.edges)[0]
         rows.band("dropped", (lost > 0).astype(float), number(len(recording.dropped_s)), css="warn")
@@ -85,9 +90,9 @@ def timeline(recording: Evidence) -> str:
         way = np.histogram(recording.step_s, rows.edges, weights=np.abs(values))[0] / bin_s
         if way.any():
             rows.band(f"|{name}|", way / way.max(), f"{number(way.max())}/s")
-    rate = np.histogram(recording.frame_s, rows.edges)[0] / bin_s
-    if len(recording.frame_s) > BINS:
-        rows.band("pictures a second", rate / max(rate.max(), 1e-9), number(rate.max()), BIG_ROW)
+    edges = np.linspace(0, rows.duration_s, int(np.clip(rows.duration_s, 2, BINS)) + 1)
+    rate = np.histogram(recording.frame_s, edges)[0] / (edges[1] - edges[0])
+    rows.band("pictures a second", rate / max(rate.max(), 1e-9), number(rate.max()), BIG_ROW, edges=edges)
     pictures = recording.pictures
     if pictures is not None and len(pictures.t_s) > 2:
         top = max(float(np.quantile(pictures.change[1:], 0.98)), 0.5)
@@ -97,8 +102,8 @@ def timeline(recording: Evidence) -> str:
         if len(sound.t_s):
             rows.curve(f"{sound.source} sound", sound.t_s, 1 + sound.level_db / 80, "0 dB")
     if recording.rewards is not None and recording.rewards.any():
-        total = np.cumsum(recording.rewards)
-        low, high = min(0.0, float(total.min())), max(0.0, float(total.max()))
-        some = np.unique(np.linspace(0, len(total) - 1, 600).astype(int))
-        rows.curve("reward so far", recording.step_s[some], (total[some] - low) / (high - low), number(high))
+        so_far = np.cumsum(recording.rewards)
+        low, high = min(0.0, float(so_far.min())), max(0.0, float(so_far.max()))
+        some = np.unique(np.linspace(0, len(so_far) - 1, 600).astype(int))
+        rows.curve("reward so far", recording.step_s[some], (so_far[some] - low) / (high - low), number(high))
     return rows.svg()

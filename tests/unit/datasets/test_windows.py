@@ -198,3 +198,21 @@ def test_sound_is_of_what_was_heard_before(tmp_path: Path) -> None:
     assert quiet.audio_mask is not None
     assert not quiet.audio.any()
     assert not quiet.audio_mask.any()
+
+
+def test_sound_from_the_cache_is_the_same(tmp_path: Path) -> None:
+    folder = played(tmp_path / "s", 60, sound=True, gaps=((20, 23),))
+    options: dict[str, Any] = {"include_audio": True, "pad": True, "stride": 3, "sequence_length": 5}
+    plain, cached = windows(folder, **options), windows(folder, **options, cache=tmp_path / "cache")
+    cached.prepare(workers=1)
+    assert len(list((tmp_path / "cache").glob("*.sound.npy"))) == 1
+    wanted = np.arange(len(plain))
+    for _ in range(2):
+        a, b = plain.batch(wanted), cached.batch(wanted)
+        assert a.audio is not None
+        assert b.audio is not None
+        np.testing.assert_allclose(a.audio, b.audio, atol=1e-3)
+        np.testing.assert_array_equal(a.audio_mask, b.audio_mask)
+        (file,) = (tmp_path / "cache").glob("*.sound.npy")
+        file.write_bytes(file.read_bytes()[:200])  # cut: made anew
+        cached = windows(folder, **options, cache=tmp_path / "cache")

@@ -482,7 +482,7 @@ def test_originals_are_kept_once(tmp_path: Path) -> None:
     assert (originals.folder / "a").read_text() == "first"
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [*range(12), 116])
 def test_whatever_is_damaged_the_session_comes_back_or_it_is_said(session: Path, seed: int) -> None:
     dice = np.random.default_rng(seed)
     if seed % 2:
