@@ -156,6 +156,17 @@ class Recording(ABC):
             AudioError: a sound file is damaged.
         """
 
+    def check_audio(
+        self, source: AudioSource, features: AudioFeatures, rate_hz: float | None, interval_ns: float
+    ) -> None:
+        """Whether :meth:`audio` can give this; quick.
+
+        Raises:
+            AudioError: a sound file is damaged.
+            TrajectoryError: the file holds sound of another kind.
+        """
+        self.audio([], [], source, features, rate_hz, interval_ns)
+
 
 def waveform_samples(rate_hz: float, interval_ns: float) -> int:
     """Samples of a step's waveform."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from gameon_env.controls import Controls
 from gameon_env.data_processing import step_table
+from gameon_env.data_processing.audio_reader import AudioReader
 from gameon_env.data_processing.step_table import InputState, bin_steps
 from gameon_env.data_processing.step_times import Span, StepTimes, steps_at_rate, steps_of_frames
 from gameon_env.data_processing.video_reader import VideoReader
@@ -31,6 +32,7 @@ from gameon_env.datasets.session_checks import MAX_NS, MAX_PIXELS, MAX_SIDE, MAX
 from gameon_env.datasets.sound import STREAM_OF, session_sound
 from gameon_env.errors import SessionError
 from gameon_env.keys import CONTROLS
+from gameon_env.recording.model import AUDIO_FILES
 from gameon_env.recording.session import FrameTable, Session
 
 BREAKS = ("all", "video", "input")
@@ -137,9 +139,17 @@ class SessionRecording(Recording):
         times, ends = np.asarray(step_t_ns, np.int64), np.asarray(step_end_ns, np.int64)
         if interval_ns is None:
             interval_ns = float(np.median(ends - times)) if len(times) else 1e9 / (self.fps or 30)
-        wanted = self._sounds if source == "both" else tuple(name for name in self._sounds if name == source)
         with plainly(self.path):
-            return session_sound(self.path, wanted, times, features, rate_hz, interval_ns)
+            return session_sound(self.path, self._wanted(source), times, features, rate_hz, interval_ns)
+
+    def check_audio(
+        self, source: AudioSource, features: AudioFeatures, rate_hz: float | None, interval_ns: float
+    ) -> None:
+        for name in self._wanted(source):
+            AudioReader(self.path / AUDIO_FILES[STREAM_OF[name]])
+
+    def _wanted(self, source: AudioSource) -> tuple[AudioSource, ...]:
+        return self._sounds if source == "both" else tuple(name for name in self._sounds if name == source)
 
     def _step_times(self, frames_ns: Int64, fps: float | None, frame_skip: int, gaps: list[Span]) -> StepTimes:
         rate = None if fps is None else fps / frame_skip

@@ -82,7 +82,7 @@ class Windows:
         self.audio_width = sound.width
         numbers = {id(recording): number for number, recording in enumerate(found.recordings)}
         chosen = choose_split(found.recordings, options.split, options.seed, options.split_fractions)
-        usable, steps = self._steps(chosen)
+        usable, steps = self._steps(chosen, sound)
         self.recordings: list[Recording] = usable
         places = [numbers[id(recording)] for recording in usable]
         self._control_mask = alignment.mask[places]
@@ -113,6 +113,8 @@ class Windows:
         """Draw other random numbers from here on. What is drawn depends on seed, epoch and window alone: not on the
         order, the process, or how many there are."""
         self.epoch = operator.index(epoch)
+        if self.epoch < 0:
+            raise DatasetError(f"an epoch is 0 or more, got {epoch}")
 
     def item(self, index: int, *, epoch: int | None = None) -> WindowItem:
         """Window ``index``; negative numbers count from the end.
@@ -158,12 +160,14 @@ class Windows:
         if self._sound is not None:
             self._sound.prepare()
 
-    def _steps(self, chosen: Sequence[Recording]) -> tuple[list[Recording], list[RecordedSteps]]:
+    def _steps(self, chosen: Sequence[Recording], sound: SoundOptions) -> tuple[list[Recording], list[RecordedSteps]]:
         """The recordings that have windows, and their steps."""
         options = self.options
         usable, tables, longest = [], [], 0
         for recording in chosen:
             try:
+                if options.include_audio:
+                    recording.check_audio(sound.source, sound.features, sound.rate_hz, sound.interval_ns)
                 steps = recording.steps(fps=options.fps, frame_skip=options.frame_skip, latency_ms=options.latency_ms)
             except GameOnError as error:
                 if options.sessions is not None or len(chosen) == 1:

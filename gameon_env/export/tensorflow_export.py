@@ -11,6 +11,7 @@ of this project: see :mod:`gameon_env.export.tfrecord_export`.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.options import DatasetOptions, FrameType, Split, Target
@@ -30,6 +32,9 @@ __all__ = ["command", "create_tf_dataset", "export_to_tfrecord"]
 
 _MOST_READERS = 4
 """Batches read at once: each holds its own decoder, which costs memory."""
+
+_ALIGNMENT = 64
+"""Bytes; of all tensors."""
 
 
 def create_tf_dataset(
@@ -176,7 +181,7 @@ class _Reader:
         length = options.sequence_length
         self._frame_type, picture = tf.uint8, (*windows.size, 3)
         if options.transform is not None:
-            frames = _channels_last(windows.item(0).frames)
+            frames = _channels_last(windows.item(0).frames, 4)
             self._frame_type, picture = tf.as_dtype(frames.dtype), frames.shape[1:]
         width = windows.audio_width if options.include_audio else 0
         vector = (windows.num_actions,)
@@ -210,22 +215,33 @@ class _Reader:
             batch["frames"] = floats * (1 / 255) if self._frame_type == tf.uint8 else floats
         return batch
 
+    def _shape(self, count: int) -> tuple[int, ...]:
+        return (count, self._windows.options.sequence_length, *self._windows.size, 3)
+
     def _read(self, draws: Any, numbers: Any) -> list[Any]:
-        batch = self._windows.batch(numbers, epoch=int(draws[0]))
-        frames = batch.frames if self._windows.options.transform is None else _channels_last(batch.frames)
+        out = _aligned(self._shape(len(numbers))) if self._windows.options.transform is None else None
+        batch = self._windows.batch(numbers, epoch=int(draws[0]), out=out)
         values = {
-            "frames": np.ascontiguousarray(frames),
+            "frames": np.ascontiguousarray(_channels_last(batch.frames, 5)),
             "session_id": np.array([name.encode() for name in batch.session_id], object),
         }
         return [values[name] if name in values else getattr(batch, name) for name in self._parts]
 
 
-def _channels_last(frames: Any) -> Any:
-    """What a transform gave, as an array; of a PyTorch tensor the channels are turned to the end."""
-    if isinstance(frames, np.ndarray):
-        return frames
-    array = frames.numpy()
-    return np.moveaxis(array, -3, -1) if array.ndim >= 4 else array
+def _channels_last(frames: Any, dimensions: int) -> npt.NDArray[Any]:
+    """What a transform gave, as an array of ``dimensions``; of a PyTorch tensor the channels are turned to the end."""
+    array: npt.NDArray[Any] = frames if isinstance(frames, np.ndarray) else frames.numpy()
+    if array.ndim < dimensions:  # grey pictures
+        return array[..., None]
+    return array if isinstance(frames, np.ndarray) else np.moveaxis(array, -3, -1)
+
+
+def _aligned(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """An empty array that lies where TensorFlow wants its tensors: it takes it over, and copies any other."""
+    size = math.prod(shape)
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    first = -memory.ctypes.data % _ALIGNMENT
+    return memory[first : first + size].reshape(shape)
 
 
 def _element(include_audio: bool, as_supervised: bool, as_dict: bool, pad: bool) -> Callable[[dict[str, Any]], Any]:

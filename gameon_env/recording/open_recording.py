@@ -38,6 +38,7 @@ from gameon_env.recording.input_log import InputLog, Source
 from gameon_env.recording.model import VIDEO_FILE, AudioClockRow, Gap, SessionEnd, SessionInfo, Who
 from gameon_env.recording.recorder_loop import Parts, RecorderLoop
 from gameon_env.recording.recorder_options import RecorderOptions
+from gameon_env.recording.recovery import recover_cut_off
 from gameon_env.recording.session_folder import new_session_folder
 from gameon_env.recording.session_writer import SessionWriter
 from gameon_env.recording.sound_tracks import SoundSources
@@ -93,6 +94,7 @@ class OpenRecording:
         folder = data_dir(options.data_dir)
         self._catalogue = Catalogue(folder)
         stack.callback(self._catalogue.close)
+        self.recovered = recover_cut_off(self._catalogue)
         _check_room(folder)
         self._game = RunningGame(self.profile, options.display, options.attach, sound=options.system_audio is True)
         stack.callback(self._game.close)

@@ -92,8 +92,9 @@ class SessionRecorder:
 
     @property
     def notices(self) -> list[str]:
-        """What could not be recorded, in words for the person."""
-        return self._opened.notices
+        """What cannot be recorded, and earlier sessions that were cut off and are completed now: for the person."""
+        past = [f"{one.folder.name}, an earlier session: {one.outcome}, {one.note}" for one in self._opened.recovered]
+        return [*past, *self._opened.notices]
 
     @property
     def running(self) -> bool:

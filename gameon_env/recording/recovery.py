@@ -20,6 +20,7 @@ from gameon_env.recording.folder_lock import LOCK_FILE, FolderLock, is_locked
 from gameon_env.recording.media_recovery import RECOVERED_VIDEO, Clock, recover_media
 from gameon_env.recording.model import AUDIO_FILES, DATABASE_FILE, VIDEO_FILE, SessionEnd, Stream
 from gameon_env.recording.originals import Originals, forget_unfinished
+from gameon_env.recording.redaction import finish_redaction
 from gameon_env.recording.session import Session
 from gameon_env.recording.session_completion import complete
 from gameon_env.recording.session_folder import CATALOGUE_FILE, SESSIONS
@@ -97,6 +98,7 @@ def recover_session(folder: Path, *, thorough: bool = True) -> Recovered:
         raise SessionError(f"{folder}: there is no session here: no {', '.join(FILES[:2])} or sound.")
     if is_locked(folder):
         return Recovered(folder, "live", "it is being recorded")
+    finish_redaction(folder)  # first of all: what was to be cut out must not come back
     if _is_sound(folder, thorough):
         forget_unfinished(folder)
         return Recovered(folder, "whole", "the session is complete")

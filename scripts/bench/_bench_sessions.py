@@ -37,7 +37,7 @@ def remake(source: Path, target: Path, size: tuple[int, int], fps: int, seconds:
     ``fps`` times a second, its input as it was; begun again from its start when it is shorter than ``seconds``."""
     with Session(source) as session:
         info, events, length_ns = session.info, list(session.input_events()), session.duration_ns
-    info = replace(info, id=f"{info.id[:8]}{size[0]}x{size[1]}", fps=float(fps), picture_size=size)
+    info = replace(info, id=f"{info.id[:8]}-{target.name}", fps=float(fps), picture_size=size)
     writer = SessionWriter.create(target, info)
     frames = 0
     with VideoWriter(target / "video.mp4", size) as video:

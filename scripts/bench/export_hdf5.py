@@ -12,14 +12,14 @@ import argparse
 import multiprocessing
 import re
 import shutil
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import h5py
@@ -38,7 +38,7 @@ from gameon_env.recording.session_writer import SessionWriter
 from gameon_env.recording.wav_writer import WavWriter
 
 FPS, PICTURE, LOOP_S = 30, (720, 1280), 20
-READS = 1500
+READS, ROUNDS = 300, 9
 
 
 def lengthen(source: Path, target: Path, minutes: float, *, sound: bool) -> Path:
@@ -84,30 +84,35 @@ def export(session: Path, size: tuple[int, int], output: Path, compression: Any,
     export_to_hdf5(session, output, compression=compression, target_size=size, workers=workers)
 
 
-def apart(function: Callable[..., None], *arguments: Any) -> tuple[float, float]:
-    """Seconds and the most memory in MB that a call takes in a new process."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_measured, (function, arguments))
+class Cost(NamedTuple):
+    seconds: float
+    cpu_s: float
+    memory_mb: float
 
 
-def _measured(function: Callable[..., None], arguments: tuple[Any, ...]) -> tuple[float, float]:
-    start = time.perf_counter()
+def apart(function: Callable[..., None], *arguments: Any) -> Cost:
+    """What a call takes in a new process: its most memory, and the CPU of all its threads."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_measured, function, arguments).result()
+
+
+def _measured(function: Callable[..., None], arguments: tuple[Any, ...]) -> Cost:
+    start, cpu = time.perf_counter(), time.process_time()
     function(*arguments)
-    seconds = time.perf_counter() - start
+    seconds, cpu_s = time.perf_counter() - start, time.process_time() - cpu
     highest = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
     assert highest is not None
-    return seconds, int(highest[1]) / 1e3
+    return Cost(seconds, cpu_s, int(highest[1]) / 1e3)
 
 
 def read_rates(path: Path) -> tuple[float, float]:
-    """Random frames a second, by our loader and by h5py; the best of three rounds that take turns."""
+    """Random frames a second, by our loader and by h5py; the best of some rounds that take turns."""
     (episode,) = load_episodes(path)
     rows = np.random.default_rng(0).integers(0, episode.num_steps + 1, READS).tolist()
     ours, plain = [], []
     with h5py.File(path) as file:
         video = file["video"]
-        for _ in range(3):
+        for _ in range(ROUNDS):
             start = time.perf_counter()
             for row in rows:
                 video[row]
@@ -139,18 +144,19 @@ def main() -> None:
             lengthen(loop, session, options.minutes, sound=options.sound)
         frames = round(options.minutes * 60 * FPS)
         print(f"{frames} frames of 1280x720 to {width}x{height}{', with sound' if options.sound else ''}")
-        before = apart(decode_alone, session, (height, width))[0]
+        before = apart(decode_alone, session, (height, width))
         for name in options.compression:
             output = folder / f"{name}.h5"
             compression = None if name == "none" else name
-            seconds, memory = apart(export, session, (height, width), output, compression, options.workers)
-            after = apart(decode_alone, session, (height, width))[0]
-            alone = statistics.mean((before, after))
+            took = apart(export, session, (height, width), output, compression, options.workers)
+            after = apart(decode_alone, session, (height, width))
+            alone_s, alone_cpu_s = (before.seconds + after.seconds) / 2, (before.cpu_s + after.cpu_s) / 2
             before = after
             ours, plain = read_rates(output)
             print(
-                f"{name:5s} {seconds:7.1f} s, {frames / seconds:5.0f} frames/s; decoding alone {alone:7.1f} s: "
-                f"{seconds / alone:4.2f} x; {memory:4.0f} MB of memory; file {output.stat().st_size / 1e6:6.0f} MB; "
+                f"{name:5s} {took.seconds:7.1f} s ({took.cpu_s:.1f} s of CPU), {frames / took.seconds:5.0f} frames/s; "
+                f"decoding alone {alone_s:7.1f} s ({alone_cpu_s:.1f}): {took.seconds / alone_s:4.2f} x; "
+                f"{took.memory_mb:4.0f} MB of memory; file {output.stat().st_size / 1e6:6.0f} MB; "
                 f"random reads {ours:6.0f}/s, h5py {plain:6.0f}/s: {ours / plain:4.2f} x"
             )
             output.unlink()

@@ -1,6 +1,6 @@
 """Random windows of four frames with their actions: how many a second, beside other ways to store and load them.
 
-    .venv/bin/python scripts/bench/load_windows.py [--lerobot PYTHON] [--minari PYTHON] [--session FOLDER] [--native 720p]
+    .venv/bin/python scripts/bench/load_windows.py [--lerobot PYTHON] [--minari PYTHON] [--native 720p]
 
 One process each, all from the same minute of Doom at 320x240, taken in turn, so that a busy machine is busy for all;
 printed are medians over the rounds. LeRobot (0.6.1: Python 3.12, with ``lerobot[dataset]``; torchcodec also needs
@@ -151,8 +151,8 @@ def main() -> None:
             peer.close()
         busy = ", ".join(f"{value:.1f}" for value in (*load, *os.getloadavg()))
         console.print(
-            f"{count} windows of {LENGTH} frames {SIZE[1]}x{SIZE[0]} from video of {arguments.native}; {os.cpu_count()} "
-            f"cores; load averages before and after: {busy}; {time.strftime('%Y-%m-%d')}"
+            f"{count} windows of {LENGTH} frames {SIZE[1]}x{SIZE[0]} from video of {arguments.native}; "
+            f"{os.cpu_count()} cores; load averages before and after: {busy}; {time.strftime('%Y-%m-%d')}"
         )
 
 

@@ -17,6 +17,7 @@ import pytest
 from gameon_env.data_processing.video_reader import VideoReader
 from gameon_env.data_processing.wav_file import wav_layout
 from gameon_env.recording.catalogue import Catalogue
+from gameon_env.recording.recorder import SessionRecorder
 from gameon_env.recording.session import Session
 from gameon_env.recording.verification import verify
 
@@ -84,10 +85,10 @@ def test_killed_recordings_come_back_and_live_ones_are_left_alone(profile: Path,
     data = tmp_path / "data"
     with recording(*by_cli(profile, data)) as (_, killed):
         time.sleep(1.5)
+    said = recover(GAMEON_DATA_DIR=str(data))
+    assert f"{killed}: recovered" in said
     with recording(*by_cli(profile, data)) as (_, live):
-        said = recover(GAMEON_DATA_DIR=str(data))
-        assert f"{killed}: recovered" in said
-        assert f"{live}: left alone" in said
+        assert f"{live}: left alone" in recover(GAMEON_DATA_DIR=str(data))
         assert verify(killed) == []
         with Catalogue(data) as catalogue:
             assert [entry.status for entry in catalogue.sessions()] == ["recovered", "recording"]
@@ -100,6 +101,18 @@ def test_killed_recordings_come_back_and_live_ones_are_left_alone(profile: Path,
             assert wav_layout(session.audio("system_audio")).frames > 40_000
     assert "nothing to do" in recover(killed)
     assert f"{live}: recovered" in recover(data)
+
+
+def test_the_next_recording_completes_what_was_cut_off(profile: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with recording(*by_cli(profile, data)) as (_, killed):
+        time.sleep(1)
+    with SessionRecorder(profile, display="private", data_dir=data, gamepads=False) as recorder:
+        assert any(killed.name in notice and "recovered" in notice for notice in recorder.notices)
+    assert verify(killed) == []
+    assert verify(recorder.folder) == []
+    with Catalogue(data) as catalogue:
+        assert sorted(entry.status for entry in catalogue.sessions()) == ["completed", "recovered"]
 
 
 def test_one_that_was_killed_while_it_was_paused_says_so(profile: Path, tmp_path: Path) -> None:

@@ -29,10 +29,10 @@ def game_findings(game: str, recordings: Sequence[Evidence]) -> list[Finding]:
     """All warnings; ``recordings`` are all of ``game``."""
     played_s = sum(r.played_s for r in recordings)
     found: list[Finding] = []
-    if len({r.controls for r in recordings if r.declared}) > 1:
+    if len({frozenset(r.controls) for r in recordings if r.declared}) > 1:
         names = sorted({name for r in recordings for name in r.controls})
         odd = [name for name in names if not all(name in r.controls for r in recordings)]
-        what = f"its recordings have different controls: {', '.join(odd) or 'the same names in another order'}"
+        what = f"its recordings have different controls: {', '.join(odd)}"
         remedy = "Choose recordings of one profile: sessions=[...]; or record the others again."
         found.append(_of_game(game, "different controls", what, remedy))
     if played_s >= ENOUGH_S:

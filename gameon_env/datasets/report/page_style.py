@@ -14,7 +14,8 @@ h1 { font-size: 24px; margin: 0 0 2px; } h2 { font-size: 20px; margin: 52px 0 8p
   border-top: 2px solid var(--ink); }
 h3 { font-size: 16px; margin: 40px 0 4px; padding-top: 10px; border-top: 1px solid var(--rule); }
 h4 { font-size: 14px; margin: 24px 0 6px; }
-p { margin: 4px 0 10px; max-width: 78ch; } p.small { max-width: none; } .soft, figcaption, .note { color: var(--soft); } .small { font-size: 12px; }
+p { margin: 4px 0 10px; max-width: 78ch; } p.small { max-width: none; }
+.soft, figcaption, .note { color: var(--soft); } .small { font-size: 12px; }
 a { color: var(--data); text-decoration: none; } a:hover { text-decoration: underline; }
 .wide-table { overflow-x: auto; } table { border-collapse: collapse; margin: 6px 0 14px; }
 th, td { padding: 3px 12px 3px 0; text-align: left; vertical-align: top; white-space: nowrap; }
@@ -33,7 +34,8 @@ td.middle { vertical-align: middle; padding-top: 1px; padding-bottom: 1px; }
 .findings li.problem b { color: var(--bad); } .findings .where { font-size: 12px; color: var(--soft); }
 .findings .what { display: block; overflow-wrap: anywhere; } .findings .remedy { display: block; color: var(--soft);
   overflow-wrap: anywhere; }
-.charts { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 18px 22px; margin: 8px 0; } figure { margin: 0; }
+.charts { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 18px 22px; margin: 8px 0; }
+figure { margin: 0; }
 svg { display: block; max-width: 100%; height: auto; } svg text { font: 11px system-ui, sans-serif; fill: var(--soft);
   font-variant-numeric: tabular-nums; }
 svg text.title { font-weight: 600; font-size: 12px; fill: var(--ink); } svg text.unit { font-size: 10.5px; }

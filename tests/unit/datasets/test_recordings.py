@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,10 @@ from gameon_env.datasets.recordings import find, find_recordings
 from gameon_env.datasets.windows import Windows
 from gameon_env.errors import GameOnError, SessionError, TrajectoryError, UnknownNameError, VideoError
 from gameon_env.recording.catalogue import Catalogue
+from gameon_env.recording.session_writer import SessionWriter
 from tests.unit.data_processing.painted_video import number_in
-from tests.unit.datasets.played_session import SIZE, catalogue_of, played, trajectory
+from tests.unit.datasets.played_session import SCALE_PX, SIZE, catalogue_of, played, trajectory
+from tests.unit.recording.small_session import info
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +96,41 @@ def test_nothing_there(tmp_path: Path) -> None:
     (tmp_path / "other.db").write_bytes(b"SQLite format 3\0")
     with pytest.raises(GameOnError, match=r"called gameon\.db"):
         find(tmp_path / "other.db")
+
+
+def test_a_damaged_sound_or_a_short_run_leaves_a_session_out(tmp_path: Path) -> None:
+    played(tmp_path / "a", 20, id="aa", sound=True)
+    played(tmp_path / "b", 20, id="bb", sound=True)
+    played(tmp_path / "c", 3, id="cc")
+    (tmp_path / "b" / "system_audio.wav").write_bytes(b"RIFF no more")
+    options = {"db_path": tmp_path, "target_size": SIZE, "sequence_length": 4}
+    windows = Windows(DatasetOptions(**options))  # type: ignore[arg-type]
+    assert [recording.id for recording in windows.recordings] == ["aa"]
+    assert "system_audio.wav" in windows.left_out["bb"]
+    assert windows.left_out["cc"] == "its longest run has 3 steps, a window 4"
+    assert len(Windows(DatasetOptions(include_audio=False, **options)).recordings) == 2  # type: ignore[arg-type]
+
+
+def test_a_session_that_is_being_recorded_waits(tmp_path: Path) -> None:
+    played(tmp_path / "a", 20, id="aa")
+    writer = SessionWriter.create(tmp_path / "b", info(id="bb"))
+    try:
+        assert "still being recorded" in find(tmp_path).left_out["bb"]
+    finally:
+        writer.close()
+
+
+def test_dropped_frames_part_nothing_and_lost_ones_do(tmp_path: Path) -> None:
+    for reason, runs in (("dropped", [[0, 19]]), ("lost", [[0, 7], [7, 19]])):
+        folder = played(tmp_path / reason, 20)
+        with closing(sqlite3.connect(folder / "session.db")) as connection, connection:
+            connection.execute("UPDATE frames SET video_frame = NULL, reason = ? WHERE video_frame = 7", [reason])
+        (recording,) = find_recordings(folder)
+        steps = recording.steps()
+        assert steps.runs.tolist() == runs
+        assert [number_in(picture) for picture in recording.frames(steps.frame)] == [*range(7), *range(8, 20)]
+        motion = steps.inputs[:, 3] * SCALE_PX
+        assert round(float(motion[6])) == (6 + 7 if reason == "dropped" else 6)
 
 
 def test_a_session_whose_folder_is_gone(tmp_path: Path) -> None:

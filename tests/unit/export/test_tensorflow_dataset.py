@@ -50,9 +50,7 @@ def shown(data: Any) -> list[int]:
 
 
 def test_batches_are_as_the_guide_says(catalogue: Path) -> None:
-    data = create_tf_dataset(
-        db_path=catalogue, game_name="Dots", batch_size=32, sequence_length=16, prefetch=True
-    )
+    data = create_tf_dataset(db_path=catalogue, game_name="Dots", batch_size=32, sequence_length=16, prefetch=True)
     frames, inputs, audio = data.element_spec
     assert frames == tf.TensorSpec((None, 16, 224, 224, 3), tf.float32)
     assert inputs == tf.TensorSpec((None, 16, 4), tf.float32)

@@ -1,4 +1,4 @@
-"""One update of a network on fixed batches, by as many processes as ``torchrun`` starts; the first writes what came out.
+"""Updates of a network on fixed batches by as many processes as ``torchrun`` starts; the first writes what came out.
 
 Usage: train_in_parts.py OUTPUT.npz
 """
@@ -28,14 +28,15 @@ def main(output: str) -> None:
     torch.set_num_threads(1)
     found: dict[str, np.ndarray] = {}
     with training_group("cpu") as group:
-        network = CloneNetwork((32, 32), 1, head.outputs, lines=True)
+        network = CloneNetwork((32, 32), 1, head.outputs)
+        smoothen(network)
         plain_names = list(network.state_dict())
         group.share(network)
         assert list(network.state_dict()) == plain_names
         network.train()
         optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
         rows = [(*rng.uniform(-1, 1, 2), rng.random() < 0.5) for _ in range(sum(BATCHES))]
-        frames = np.stack([draw(*row) for row in rows])
+        frames = np.stack([draw(*row) for row in rows]) + rng.integers(0, 25, (len(rows), 32, 32, 3), np.uint8)
         pressed, shares = head.encode(np.stack([answer(*row) for row in rows]))
         loss_of = CloningLoss(head, pressed, 8.0)
         for number, batch in enumerate(np.split(np.arange(len(rows)), np.cumsum(BATCHES)[:-1])):
@@ -57,6 +58,15 @@ def main(output: str) -> None:
         assert group.largest(float(group.rank)) == group.size - 1
         if group.is_main:
             np.savez(Path(output), processes=np.array(group.size), **found)
+
+
+def smoothen(network: torch.nn.Module) -> None:
+    """A rectifier whose input is within rounding of 0 may go either way, and a gradient with it."""
+    for name, child in network.named_children():
+        if isinstance(child, torch.nn.ReLU):
+            setattr(network, name, torch.nn.Softplus())
+        else:
+            smoothen(child)
 
 
 if __name__ == "__main__":
