@@ -39,7 +39,8 @@ def log_mel(samples: Floats) -> Floats:
         power += (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
     # Half the window's sum is the height of a full-scale sine; Hann spreads its power over 1.5 bins.
     power *= np.float32(1.0 / (len(starts) * (window.sum() / 2) ** 2 * 1.5))
-    mel = power @ _filters()
+    # Not by BLAS, whose threads wait for each other on a busy machine: 0.4 ms in place of up to 33.
+    mel = np.einsum("tf,fm->tm", power, _filters())
     loudness: Floats = np.maximum(0.0, 1.0 + np.log10(np.maximum(mel, 1e-10)) / 10.0).astype(np.float32)
     return loudness
 

@@ -181,7 +181,7 @@ class VideoReader:
 
 def _open(path: Path) -> Any:
     try:
-        container = av.open(finished_view(path) or str(path))
+        container = av.open(finished_view(path) or str(path), metadata_errors="replace")
     except FileNotFoundError as error:
         raise VideoError(f"the video {path} does not exist") from error
     except (av.FFmpegError, OSError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -25,7 +25,8 @@ a function of a module."""
 
 _BLOCK_BYTES = 8 << 20
 _MOST_THREADS = 8
-"""That pack: with them 10 blocks wait at most, 80 MB."""
+"""That pack: with them 12 blocks wait at most, 100 MB."""
+_DECODED_AHEAD = 2
 _APART_BYTES = 32 << 20
 _APART_LEAST_ROWS = 48
 """Of a block that a process of its own decodes. Reaching its first frame takes half a group of 30 frames."""
@@ -74,7 +75,7 @@ class Reading:
 class BlockReader:
     """Reads the blocks of episodes, with as many processes as the options say.
 
-    One process decodes as the file goes on, and packs in threads; more take turns, each seeking to its own block. The
+    One process decodes in a thread as the file goes on, and packs in others; more take turns, each seeking to its own block. The
     blocks come in order, and few of them wait.
 
     Args:
@@ -85,6 +86,7 @@ class BlockReader:
     def __init__(self, workers: int = 1, pack: Pack | None = None) -> None:
         self._pack = pack
         self._pool: ProcessPoolExecutor | ThreadPoolExecutor
+        self._decoder = ThreadPoolExecutor(1, "export-decode")
         self._processes = workers > 1
         if self._processes:
             # Not forked: this process may have threads, and files of HDF5 open.
@@ -121,6 +123,7 @@ class BlockReader:
 
     def close(self) -> None:
         """End the processes or threads; callable twice."""
+        self._decoder.shutdown(cancel_futures=True)
         self._pool.shutdown(cancel_futures=True)
 
     def __enter__(self) -> BlockReader:
@@ -130,14 +133,21 @@ class BlockReader:
         self.close()
 
     def _read_on(self, reading: Reading, episode: EpisodeSteps) -> Iterator[Future[Block]]:
-        """One decoder over the whole episode."""
+        """One decoder over the whole episode, in a thread of its own, ahead of the packing and the writing."""
         pictures = reading.recording.stream(episode.frame, reading.size, reading.letterbox)
-        for first, stop in _spans(len(episode), max(1, _BLOCK_BYTES // _picture_bytes(reading.size))):
-            video = np.empty((stop - first, *reading.size, 3), np.uint8)
-            for i in range(stop - first):
-                video[i] = next(pictures)
-            sound = _sound(reading, episode.t_ns[first:stop], episode.end_ns[first:stop], episode.interval_ns)
-            yield self._pool.submit(_block, first, video, sound, self._pack)
+        ahead: deque[Future[tuple[int, Pixels, _Sound]]] = deque()
+        try:
+            for first, stop in _spans(len(episode), max(1, _BLOCK_BYTES // _picture_bytes(reading.size))):
+                ahead.append(self._decoder.submit(_decode, reading, episode, pictures, first, stop))
+                if len(ahead) > _DECODED_AHEAD:
+                    yield self._pool.submit(_block, *ahead.popleft().result(), self._pack)
+            while ahead:
+                yield self._pool.submit(_block, *ahead.popleft().result(), self._pack)
+        finally:
+            for job in ahead:
+                job.cancel()
+            # A video belongs to the thread that opened it, which closes it too.
+            self._decoder.submit(_close, pictures).result()
 
     def _read_apart(self, reading: Reading, episode: EpisodeSteps) -> Iterator[Future[Block]]:
         """Each block read by whichever process is free."""
@@ -148,6 +158,20 @@ class BlockReader:
 
 
 _Sound = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]] | None
+
+
+def _decode(
+    reading: Reading, episode: EpisodeSteps, pictures: Iterator[Pixels], first: int, stop: int
+) -> tuple[int, Pixels, _Sound]:
+    video = np.empty((stop - first, *reading.size, 3), np.uint8)
+    for i in range(stop - first):
+        video[i] = next(pictures)
+    return first, video, _sound(reading, episode.t_ns[first:stop], episode.end_ns[first:stop], episode.interval_ns)
+
+
+def _close(pictures: Iterator[Pixels]) -> None:
+    if isinstance(pictures, Generator):
+        pictures.close()
 
 
 def _read_block(

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import gameon_env
+from gameon_env.cli import COMMANDS
 from gameon_env.games.profile import BUILT_IN
 
 
@@ -25,7 +26,7 @@ def gameon(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[
 def test_help_lists_every_command() -> None:
     done = gameon("--help")
     assert done.returncode == 0
-    for command in ("doctor", "games", "play", "train", "evaluate", "recover", "teach"):
+    for command in COMMANDS:
         assert command in done.stdout
     assert gameon("--version").stdout.strip() == f"gameon {gameon_env.__version__}"
 
@@ -48,6 +49,14 @@ def test_games_lists_and_describes() -> None:
         (("evaluate", "none.safetensors"), "gameon train bc"),
         (("train", "bc", "none"), "does not exist"),
         (("recover", "none"), "does not exist"),
+        (("record", "--game", "domm"), "Did you mean 'doom'"),
+        (("record", "--region", "1,2,3"), "left,top,width,height"),
+        (("record", "--window", "x", "--monitor", "0"), "exclude each other"),
+        (("record", "--game", "rescue", "--codec", "divx"), "h264"),
+        (("record", "--game", "rescue", "--display", "private", "--audio", "no such device"), "no such device"),
+        (("record", "--game", "rescue", "--stop-key", "key:nokey"), "unknown control"),
+        (("sessions", "show", "none"), "sessions"),
+        (("import", "gameon-db", "none.db"), "none.db"),
         (("recover", "."), "nothing to recover"),
         (("recover", "[bold]none"), "[bold]none"),
         (("evaluate", "none.safetensors", "--device", "banana"), "has here: cpu"),

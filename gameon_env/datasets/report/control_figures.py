@@ -14,6 +14,7 @@ LENGTH_EDGES_S = np.geomspace(0.016, 16.0, 25)
 """Bins of press lengths, shared by all charts, so that they can be compared; the ends take what lies beyond."""
 
 COMBINATION_FPS = 20.0
+_MOST_TOGETHER = 62
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,20 +70,18 @@ def length_counts(lengths_s: Floats) -> Floats:
 def combinations(recordings: Sequence[Evidence]) -> list[tuple[tuple[str, ...], float]]:
     """Which buttons were down together, and for which part of the time, the most frequent first; ``()``: none.
 
-    Looked at 20 times a second.
+    Looked at 20 times a second; of more than 62 buttons that were used, the first 62.
     """
     counts: dict[tuple[str, ...], int] = {}
     for r in recordings:
-        names = [name for name in r.buttons if len(r.held.get(name, ()))]
+        names = [name for name in r.buttons if len(r.held.get(name, ()))][:_MOST_TOGETHER]
         grid = np.arange(0.0, r.duration_s, 1 / COMBINATION_FPS)
         grid = grid[_inside(r.played, grid)]
-        down = np.zeros((len(grid), len(names)), bool)
+        down = np.zeros(len(grid), np.int64)
         for i, name in enumerate(names):
-            down[:, i] = _inside(r.held[name], grid)
-        packed, number = np.unique(np.packbits(down, axis=1), axis=0, return_counts=True)
-        for bits, count in zip(packed, number.tolist(), strict=True):
-            flags = np.unpackbits(bits, count=len(names)).astype(bool)
-            key = tuple(name for name, flag in zip(names, flags, strict=True) if flag)
+            down |= _inside(r.held[name], grid).astype(np.int64) << i
+        for bits, count in zip(*(values.tolist() for values in np.unique(down, return_counts=True)), strict=True):
+            key = tuple(name for i, name in enumerate(names) if bits >> i & 1)
             counts[key] = counts.get(key, 0) + count
     all_of_them = sum(counts.values())
     return sorted(((key, n / all_of_them) for key, n in counts.items()), key=lambda item: -item[1])

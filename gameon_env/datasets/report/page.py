@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -21,6 +22,9 @@ from gameon_env.datasets.report.timeline import timeline
 
 MOST_DETAILED = 24
 MOST_FINDINGS = 60
+
+STILLS_BYTES, CHARTS_BYTES = 4_400_000, 120_000
+"""The page stays under 5 MB: what its contact sheets may take, less what the charts of each recording do."""
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -47,6 +51,7 @@ def render(
     detailed = _worth_detail(recordings, findings)
     links = {r.id: f"r{i}" for i, r in enumerate(recordings) if r.id in detailed}
     names = {r.id: r.name for r in recordings}
+    thin = _thinned([r for r in recordings if r.id in links])
     parts = [_head(title, made, recordings, findings, left_out)]
     ordered = sorted(findings, key=lambda f: f.level != "problem")
     several = len(recordings) > 1
@@ -59,7 +64,7 @@ def render(
         parts.append(f"<h4>Not looked at: {len(left_out)}</h4>{left_out_table(left_out)}")
     for game, mine in games.items():
         parts.append(_game(game, mine, [f for f in findings if f.game == game], links))
-        parts += [_recording(r, findings, links[r.id], alone=len(mine) == 1) for r in mine if r.id in links]
+        parts += [_recording(r, findings, links[r.id], every=thin, alone=len(mine) == 1) for r in mine if r.id in links]
     hidden = len(recordings) - len(detailed)
     if hidden:
         parts.append(
@@ -100,6 +105,12 @@ def _worth_detail(recordings: Sequence[Evidence], findings: Sequence[Finding]) -
     return {r.id for r in ranked[:MOST_DETAILED]}
 
 
+def _thinned(recordings: Sequence[Evidence]) -> int:
+    """Every how many-th still is shown."""
+    sizes = [len(still.jpeg) * 4 / 3 + 300 for r in recordings if r.pictures is not None for still in r.pictures.stills]
+    return max(1, math.ceil(sum(sizes) / (STILLS_BYTES - CHARTS_BYTES * len(recordings))))
+
+
 def _game(game: str, recordings: Sequence[Evidence], findings: Sequence[Finding], links: Mapping[str, str]) -> str:
     together = [f for f in findings if not f.recording]
     parts = [f"<h2>{escape(game or 'Unnamed game')}</h2>", session_table(recordings, links, findings)]
@@ -113,12 +124,12 @@ def _game(game: str, recordings: Sequence[Evidence], findings: Sequence[Finding]
     return "".join(parts)
 
 
-def _recording(r: Evidence, findings: Sequence[Finding], anchor: str, *, alone: bool) -> str:
+def _recording(r: Evidence, findings: Sequence[Finding], anchor: str, *, every: int, alone: bool) -> str:
     height, width = r.picture_size
     facts = [clock(r.duration_s), f"{width} x {height}", f"{len(r.frame_s):,} frames"]
     facts += [f"{number(r.fps)} steps/s"] if r.fps else []
     facts += [word for word in (r.who, r.reason or r.status, r.where) if word]
-    sheet = contact_sheet(r)
+    sheet = contact_sheet(r, every)
     parts = [
         f'<h3 id="{anchor}">{escape(r.name)}</h3><p class="soft small">{escape(" · ".join(facts))}</p>',
         finding_list([f for f in findings if f.recording == r.id], {}),

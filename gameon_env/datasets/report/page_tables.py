@@ -109,13 +109,13 @@ def spans_text(spans: Sequence[tuple[float, float]]) -> str:
     return ", ".join(words) + more
 
 
-def contact_sheet(recording: Evidence) -> str:
-    """Pictures with their times, the buttons that were down, and the pointer."""
+def contact_sheet(recording: Evidence, every: int = 1) -> str:
+    """Each ``every``-th still with its time, the buttons that were down, and the pointer."""
     pictures = recording.pictures
     if pictures is None or not pictures.stills:
         return ""
     shots = []
-    for still in pictures.stills:
+    for still in pictures.stills[::every]:
         height, width = still.size
         held = ", ".join(still.held) or "nothing"
         keys = "".join(f"<kbd>{escape(short_name(name))}</kbd>" for name in still.held)

@@ -28,7 +28,7 @@ def good_play(seconds: float = SECONDS) -> list[Event]:
     for i in range(int(seconds * 2)):
         t_s, key = i / 2, ("key:a", "key:d")[i % 2]
         events += [(t_s + 0.05, key, 1.0), (t_s + 0.35, key, 0.0)]
-        events += [(t_s + 0.4, "key:space", 1.0), (t_s + 0.45, "key:space", 0.0)]
+        events += [(t_s + 0.42, "key:space", 1.0), (t_s + 0.46, "key:space", 0.0)]
         events += [(t_s + 0.1, "mouse:dx", 12.0 * (-1) ** i), (t_s + 0.1, "mouse:x", float(i % 64))]
         events += [(t_s + 0.1, "mouse:y", float(i % 48))]
     return events

@@ -18,7 +18,7 @@ from tests.unit.recording.small_session import small_disk
 
 pytest.importorskip("tensorflow")
 
-from gameon_env.export import tfrecord_reader  # noqa: E402
+from gameon_env.export import tfrecord_reader
 
 ROWS = 13 + 24 + 20
 """Of two sessions, the first with a gap."""
