@@ -5,6 +5,8 @@ They are SQLite's own on databases without content: the same on every system.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import sqlite3
 import time
@@ -67,7 +69,8 @@ class Lease:
         self._names: dict[int, str] = {}
         place = folder / _LEASES
         place.mkdir(exist_ok=True)
-        self._connection = _connect(place / f"{uuid.uuid4().hex}.db", 0)
+        self.path = place / f"{uuid.uuid4().hex}.db"
+        self._connection = _connect(self.path, 0)
         self._connection.execute("PRAGMA synchronous = OFF")
         self._connection.execute("PRAGMA journal_mode = MEMORY")
         self._connection.execute("CREATE TABLE uses (name TEXT NOT NULL)")
@@ -92,6 +95,12 @@ class Lease:
         self._connection.execute("COMMIT")
         self._connection.execute("BEGIN IMMEDIATE")
 
+    def close(self) -> None:
+        """This process uses nothing any more."""
+        self._connection.close()
+        with contextlib.suppress(OSError):  # whoever looks for files that can go removes it too
+            self.path.unlink()
+
 
 _leases: dict[tuple[int, Path], Lease] = {}
 
@@ -99,16 +108,25 @@ _leases: dict[tuple[int, Path], Lease] = {}
 def lease_of(folder: Path) -> Lease:
     """That of this process; a forked one has its own."""
     key = (os.getpid(), folder)
-    if key not in _leases:
-        _leases[key] = Lease(folder)
-    return _leases[key]
+    lease = _leases.get(key)
+    if lease is None or not lease.path.exists():  # somebody removed the folder
+        if lease is not None:
+            lease.close()
+        lease = _leases[key] = Lease(folder)
+    return lease
+
+
+@atexit.register
+def _end() -> None:
+    for (pid, _), lease in _leases.items():
+        if pid == os.getpid():
+            lease.close()
 
 
 def names_in_use(folder: Path) -> set[str]:
     """The files that living processes use. What dead ones left is removed. Call it under the folder's lock."""
-    own = _leases.get((os.getpid(), folder))
-    if own is not None:
-        own.refresh()
+    if (os.getpid(), folder) in _leases:
+        lease_of(folder).refresh()
     names: set[str] = set()
     for path in (folder / _LEASES).glob("*.db"):
         with closing(_connect(path, 0)) as connection:

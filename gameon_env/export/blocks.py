@@ -75,8 +75,8 @@ class Reading:
 class BlockReader:
     """Reads the blocks of episodes, with as many processes as the options say.
 
-    One process decodes in a thread as the file goes on, and packs in others; more take turns, each seeking to its own block. The
-    blocks come in order, and few of them wait.
+    One process decodes in a thread as the file goes on, and packs in others; more take turns, each seeking to its own
+    block. The blocks come in order, and few of them wait.
 
     Args:
         workers: processes that decode.
@@ -97,8 +97,8 @@ class BlockReader:
             self._pool = ThreadPoolExecutor(threads, "export-pack")
             self._ahead = threads + 1
 
-    def blocks(self, reading: Reading, episode: EpisodeSteps) -> Iterator[Block]:
-        """The blocks of one episode, in order.
+    def blocks(self, reading: Reading, episode: EpisodeSteps) -> Generator[Block, None, None]:
+        """The blocks of one episode, in order; to be closed where they are not read to their end.
 
         Raises:
             GameOnError: the recording is damaged.
@@ -118,11 +118,12 @@ class BlockReader:
                 "one of the exporting processes died, most likely because memory ran out: use fewer workers"
             ) from error
         finally:
+            jobs.close()
             for job in waiting:
                 job.cancel()
 
     def close(self) -> None:
-        """End the processes or threads; callable twice."""
+        """End the processes and threads; callable twice."""
         self._decoder.shutdown(cancel_futures=True)
         self._pool.shutdown(cancel_futures=True)
 
@@ -132,7 +133,7 @@ class BlockReader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _read_on(self, reading: Reading, episode: EpisodeSteps) -> Iterator[Future[Block]]:
+    def _read_on(self, reading: Reading, episode: EpisodeSteps) -> Generator[Future[Block], None, None]:
         """One decoder over the whole episode, in a thread of its own, ahead of the packing and the writing."""
         pictures = reading.recording.stream(episode.frame, reading.size, reading.letterbox)
         ahead: deque[Future[tuple[int, Pixels, _Sound]]] = deque()
@@ -149,7 +150,7 @@ class BlockReader:
             # A video belongs to the thread that opened it, which closes it too.
             self._decoder.submit(_close, pictures).result()
 
-    def _read_apart(self, reading: Reading, episode: EpisodeSteps) -> Iterator[Future[Block]]:
+    def _read_apart(self, reading: Reading, episode: EpisodeSteps) -> Generator[Future[Block], None, None]:
         """Each block read by whichever process is free."""
         rows = max(_APART_LEAST_ROWS, _APART_BYTES // _picture_bytes(reading.size))
         for first, stop in _spans(len(episode), rows):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from gameon_env.data_processing.atomic_file import sync_folder
 from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.errors import StorageError
+
+_SUFFIX = ".part"
 
 
 def check_output(path: str | Path) -> Path:
@@ -50,7 +55,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     new: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+        _clean_up(path)
+        handle, name = tempfile.mkstemp(prefix=f"{_prefix(path)}{os.getpid()}.", suffix=_SUFFIX, dir=path.parent)
         new = Path(name)
         os.close(handle)
         yield new
@@ -72,6 +78,20 @@ def replacing(path: Path) -> Iterator[Path]:
         if new is not None:
             with contextlib.suppress(FileNotFoundError):
                 new.unlink()
+
+
+def _prefix(path: Path) -> str:
+    """With this machine's name, for the folder may be shared with others."""
+    return f".{path.name[:100]}.{platform.node()[:60]}."
+
+
+def _clean_up(path: Path) -> None:
+    """Delete what killed exports to the same file left."""
+    for left in path.parent.iterdir():
+        if left.name.startswith(_prefix(path)) and left.name.endswith(_SUFFIX):
+            pid = left.name[len(_prefix(path)) :].split(".")[0]
+            if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+                left.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from gameon_env.datasets.recording import Floats, Mask
 from gameon_env.datasets.recordings import find
 from gameon_env.errors import AudioError, SessionError, TrajectoryError, VideoError
-from gameon_env.export.blocks import BlockReader, Pack, Reading
+from gameon_env.export.blocks import Block, BlockReader, Pack, Reading
 from gameon_env.export.episodes import EpisodeSteps, episodes_of
 from gameon_env.export.estimate import StoredBytes, check_space, estimate_bytes
 from gameon_env.export.options import ExportOptions
@@ -132,14 +132,11 @@ def _write(
             episodes = episodes_of(recording, index, plan.alignment, plan.options, plan.letterbox)
             while (episode := _next(episodes, index)) is not None:
                 first_row = row
-                blocks = reader.blocks(reading, episode)
-                while (block := _next(blocks, index)) is not None:
-                    rows = _rows(episode, block.first, block.count)
-                    if block.audio is not None and block.audio_mask is not None:
-                        rows |= _sound_rows(block.audio, block.audio_mask, block.first + block.count == len(episode))
-                    writer.append({"video": block.video} | rows)
-                    row += block.count
-                    tell(ExportProgress(row, plan.total_rows, estimated))
+                with closing(reader.blocks(reading, episode)) as blocks:
+                    while (block := _next(blocks, index)) is not None:
+                        writer.append(_rows(episode, block))
+                        row += block.count
+                        tell(ExportProgress(row, plan.total_rows, estimated))
                 writer.end_episode(episode.metadata | {"first_row": first_row, "last_row": row - 1})
         writer.finish()
     finally:
@@ -155,13 +152,13 @@ def _next(items: Iterator[T], index: int) -> T | None:
         raise _Broken(index, error) from error
 
 
-def _rows(episode: EpisodeSteps, first: int, count: int) -> dict[str, Any]:
-    return {name: values[first : first + count] for name, values in episode.columns.items()}
-
-
-def _sound_rows(audio: Floats, mask: Mask, ends: bool) -> dict[str, Any]:
-    """An episode's last row has no sound, as it has no action."""
-    if ends:
-        audio, mask = audio.copy(), mask.copy()
-        audio[-1], mask[-1] = 0, False
-    return {"audio": audio, "audio_mask": mask}
+def _rows(episode: EpisodeSteps, block: Block) -> dict[str, Any]:
+    first, stop = block.first, block.first + block.count
+    rows = {"video": block.video} | {name: values[first:stop] for name, values in episode.columns.items()}
+    if block.audio is not None and block.audio_mask is not None:
+        audio, mask = block.audio, block.audio_mask
+        if stop == len(episode):  # the row that ends it has no sound, as it has no action
+            audio, mask = audio.copy(), mask.copy()
+            audio[-1], mask[-1] = 0, False
+        rows |= {"audio": audio, "audio_mask": mask}
+    return rows

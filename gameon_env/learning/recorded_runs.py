@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gameon_env.datasets.cached_frames import CachedFrames
 from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.frame_cache import FrameCache
 from gameon_env.datasets.options import DatasetOptions
@@ -36,33 +37,46 @@ class RecordedRun:
 
     def __init__(
         self,
-        recording: Recording,
+        pictures: _Pictures,
         frame: npt.NDArray[np.int64],
         inputs: npt.NDArray[np.float32],
         controls: tuple[str, ...],
         fps: float,
-        size: tuple[int, int],
-        cache: FrameCache | None,
         metadata: Mapping[str, Any],
     ) -> None:
-        self.path: Path = recording.path
+        self.path: Path = pictures.recording.path
         self.metadata = metadata
         self.controls: tuple[str, ...] | None = controls
         self.fps: float | None = fps
         self.num_steps = len(frame)
         self.inputs: npt.NDArray[Any] = np.concatenate([inputs, np.zeros((1, inputs.shape[1]), np.float32)])
         self.is_valid = np.arange(self.num_steps + 1) < self.num_steps
-        self._recording, self._frame, self._size, self._cache = recording, frame, size, cache
+        self._pictures, self._frame = pictures, frame
 
     def video(self, rows: Any = slice(None)) -> npt.NDArray[np.uint8]:
         """Frames ``(n, H, W, 3) uint8`` of steps ``rows (n,)``, in any order."""
         wanted, place = np.unique(self._frame[rows], return_inverse=True)
-        if self._cache is not None:
-            with self._cache.open(self._recording, self._size) as cached:
-                frames = cached.frames(wanted)
-        else:
-            frames = self._recording.frames(wanted, self._size)
-        return frames[place]
+        frames: npt.NDArray[np.uint8] = self._pictures.read(wanted)[place]
+        return frames
+
+
+class _Pictures:
+    """The frames of a recording that its runs show; with a cache, only these are decoded, and once."""
+
+    def __init__(
+        self, recording: Recording, rows: npt.NDArray[np.int64], size: tuple[int, int], cache: FrameCache | None
+    ) -> None:
+        self.recording = recording
+        self._rows, self._size, self._cache = np.unique(rows), size, cache
+        self._cached: CachedFrames | None = None
+
+    def read(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """``(n, H, W, 3) uint8``."""
+        if self._cache is None:
+            return self.recording.frames(rows, self._size)
+        if self._cached is None:
+            self._cached = self._cache.open(self.recording, self._size, rows=self._rows)
+        return self._cached.frames(rows)
 
 
 def load_runs(
@@ -108,11 +122,15 @@ def load_runs(
         raise DatasetError(f"{db_path} holds recordings of {', '.join(windows.games)}: choose one of them (--game)")
     folder = None if options.cache is None else FrameCache(None if options.cache is True else str(options.cache))
     columns, runs = windows.columns, []
-    for first, stop, number in columns.runs.tolist():
-        recording = windows.recordings[number]
+    for number, recording in enumerate(windows.recordings):
+        spans = [slice(first, stop) for first, stop, owner in columns.runs.tolist() if owner == number]
+        shown = np.concatenate([columns.frame[span] for span in spans])
+        pictures = _Pictures(recording, shown, options.target_size, folder)
         about = {"game": windows.games[0], "mouse_scale_px": windows.mouse_scale_px, "session": recording.id}
-        frame, inputs = columns.frame[first:stop], columns.inputs[first:stop]
-        runs.append(RecordedRun(recording, frame, inputs, windows.controls, fps, options.target_size, folder, about))
+        runs += [
+            RecordedRun(pictures, columns.frame[span], columns.inputs[span], windows.controls, fps, about)
+            for span in spans
+        ]
     return runs
 
 

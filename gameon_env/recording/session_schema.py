@@ -136,7 +136,7 @@ def info_of(connection: sqlite3.Connection, path: Path) -> SessionInfo:
             pointer=(get("pointer_x"), get("pointer_y")),  # type: ignore[arg-type]
             details=json.loads(str(get("details"))),
         )
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, TypeError) as error:
         raise SessionError(f"{path}: the session's row is damaged ({error}). gameon recover FOLDER") from error
 
 

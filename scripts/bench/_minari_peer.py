@@ -59,16 +59,16 @@ def main() -> None:
     print(json.dumps({"written_s": time.perf_counter() - begun}), file=answers, flush=True)
     for line in sys.stdin:
         windows = json.loads(line)["windows"]
-        begun = time.perf_counter()
+        begun, processor = time.perf_counter(), time.process_time()
         for window in windows:
             number, first = divmod(window, length)
             number, first = min(number, len(dataset) - 1), min(first, length - LENGTH)
             episode = dataset[number]
             item = episode.observations[first : first + LENGTH], episode.actions[first : first + LENGTH]
-        seconds = time.perf_counter() - begun
+        seconds, processor_s = time.perf_counter() - begun, time.process_time() - processor
         if item[0].shape != (LENGTH, *frames.shape[1:]):
             raise SystemExit(f"Minari gave {item[0].shape}")
-        print(json.dumps({"seconds": seconds}), file=answers, flush=True)
+        print(json.dumps({"seconds": seconds, "processor_s": processor_s}), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Ways to read windows of four frames and their actions, all from the same session: ours, and others'.
 
-Each is a function from the numbers of the first frames to the seconds that reading took, in this process or in one of
-its own.
+Each is a function from the numbers of the first frames to the seconds that reading took, by the clock and of processor
+time, in this process or in one of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from gameon_env.datasets.windows import Windows
 
 LENGTH = 4
 BATCH = 32
-Reader = Callable[[Sequence[int]], float]
+Seconds = tuple[float, float]
+Reader = Callable[[Sequence[int]], Seconds]
 
 
 def windows_of(session: Path, size: tuple[int, int], cache: Path | None) -> Windows:
@@ -34,11 +35,11 @@ def windows_of(session: Path, size: tuple[int, int], cache: Path | None) -> Wind
 
 
 def one_by_one(read: Callable[[int], object]) -> Reader:
-    def run(starts: Sequence[int]) -> float:
-        begun = time.perf_counter()
+    def run(starts: Sequence[int]) -> Seconds:
+        begun = _now()
         for start in starts:
             read(start)
-        return time.perf_counter() - begun
+        return _since(begun)
 
     return run
 
@@ -47,12 +48,12 @@ def ours_in_batches(windows: Windows, *, reuse: bool) -> Reader:
     """32 at a time; into the same memory each time where ``reuse``."""
     out = np.empty((BATCH, LENGTH, *windows.size, 3), np.uint8) if reuse else None
 
-    def run(starts: Sequence[int]) -> float:
-        begun = time.perf_counter()
+    def run(starts: Sequence[int]) -> Seconds:
+        begun = _now()
         for first in range(0, len(starts), BATCH):
             wanted = starts[first : first + BATCH]
             windows.batch(np.array(wanted), out=out[: len(wanted)] if out is not None else None)
-        return time.perf_counter() - begun
+        return _since(begun)
 
     return run
 
@@ -69,12 +70,12 @@ def memmap_reused(frames: np.memmap, inputs: np.ndarray) -> Reader:
     out = np.empty((BATCH, LENGTH, *frames.shape[1:]), np.uint8)
     actions = np.empty((BATCH, LENGTH, *inputs.shape[1:]), inputs.dtype)
 
-    def run(starts: Sequence[int]) -> float:
-        begun = time.perf_counter()
+    def run(starts: Sequence[int]) -> Seconds:
+        begun = _now()
         for number, start in enumerate(starts):
             out[number % BATCH] = frames[start : start + LENGTH]
             actions[number % BATCH] = inputs[start : start + LENGTH]
-        return time.perf_counter() - begun
+        return _since(begun)
 
     return run
 
@@ -112,6 +113,14 @@ def open_each_time(video: Path, size: tuple[int, int], inputs: np.ndarray) -> Re
     return one_by_one(read)
 
 
+def _now() -> Seconds:
+    return time.perf_counter(), time.process_time()
+
+
+def _since(begun: Seconds) -> Seconds:
+    return time.perf_counter() - begun[0], time.process_time() - begun[1]
+
+
 class Peer:
     """Another library's dataset in a process of its own, with another Python."""
 
@@ -125,14 +134,14 @@ class Peer:
         self.written_s = self._answer()["written_s"]
 
     def reader(self, **order: object) -> Reader:
-        def run(starts: Sequence[int]) -> float:
+        def run(starts: Sequence[int]) -> Seconds:
             assert self._process.stdin is not None
             self._process.stdin.write(json.dumps({**order, "windows": list(starts)}) + "\n")
             self._process.stdin.flush()
             answer = self._answer()
             if "error" in answer:
                 raise PeerError(str(answer["error"]))
-            return float(answer["seconds"])
+            return float(answer["seconds"]), float(answer["processor_s"])
 
         return run
 

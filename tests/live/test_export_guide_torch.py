@@ -234,6 +234,7 @@ class Model(torch.nn.Module):
         return predicted
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")  # on machines with fewer cores
 def test_pytorch_export(recorded: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(recorded["mouse"])
     names = run(edited(PYTORCH_EXPORT), model=Model(8), criterion=torch.nn.MSELoss())
@@ -292,7 +293,7 @@ def test_custom_preprocessing(recorded: dict[str, Path], monkeypatch: pytest.Mon
     mean, std = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1), torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
     flipped = set()
     for _ in range(12):
-        frames, recorded_frames = (data[0]["frames"] * 1 for data in (dataset, plain))
+        frames, recorded_frames = (data[0]["frames"] for data in (dataset, plain))
         assert frames.shape == (16, 3, 224, 224)
         seen = frames * std + mean
         each = [
@@ -319,7 +320,7 @@ _torchvision_operators: list[torch.library.Library] = []
 
 
 def import_torchvision() -> None:
-    """The build of the index lacks its operators beside PyTorch's CPU build, and does not import until they have names."""
+    """The index's build has no operators beside PyTorch's CPU build, and does not import until they have names."""
     pytest.importorskip("PIL")
     try:
         import torchvision

@@ -155,10 +155,11 @@ class Chart:
         parts += self._marks
         parts.append(f'<path class="axis" d="M{LEFT} {base:.1f}h{self.inner[0]}"/>')
         for value in x_ticks:
-            at = self.px(value)
+            at, word = self.px(value), x_word(value)
+            middle = min(at, self.width - 3.2 * len(word))  # a long one at the right edge stays within
             parts.append(
                 f'<path class="axis" d="M{at:.1f} {base:.1f}v3"/>'
-                f'<text x="{at:.1f}" y="{base + 14:.1f}" text-anchor="middle">{escape(x_word(value))}</text>'
+                f'<text x="{middle:.1f}" y="{base + 14:.1f}" text-anchor="middle">{escape(word)}</text>'
             )
         x_label, y_label = self._labels
         parts.append(
@@ -169,22 +170,35 @@ class Chart:
         return "".join(parts)
 
 
-def histogram(
-    title: str, values: Floats, unit: str, counted: str, width: int = 336, height: int = 188, bins: int = 40
-) -> str:
-    """A histogram of any values: from their 0.5th to their 99.5th percentile, what lies beyond in the outer bars."""
+def histogram(title: str, values: Floats, unit: str, counted: str, *, bins: int = 40, least: float = 0.0) -> str:
+    """A histogram of any values: from their 0.5th to their 99.5th percentile, what lies beyond in the outer bars.
+
+    Args:
+        bins: how many bars at most.
+        least: the axis is at least so long.
+    """
     values = values[np.isfinite(values)]
     if not len(values):
         return ""
-    low, high = (float(q) for q in np.quantile(values, [0.005, 0.995]))
-    if high - low < 1e-9 * max(1.0, abs(high)):
-        low, high = low - 0.5 * max(abs(low), 1.0) * 0.1, high + 0.5 * max(abs(high), 1.0) * 0.1
-    edges = np.linspace(low, high, bins + 1)
-    counts = np.histogram(np.clip(values, low, high), edges)[0].astype(np.float64)
+    edges = _edges(values, bins, least)
+    counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0].astype(np.float64)
     top = float(counts.max())
-    chart = Chart(title, width, height, (low, high), (0, top), unit, counted)
+    chart = Chart(title, 336, 188, (edges[0], edges[-1]), (0, top), unit, counted)
     chart.bars(edges, counts, lambda i: f"{number(edges[i])} to {number(edges[i + 1])} {unit}: {counts[i]:,.0f}")
-    return chart.svg(nice_ticks(low, high), nice_ticks(0, top, 3))
+    return chart.svg(nice_ticks(edges[0], edges[-1]), nice_ticks(0, top, 3))
+
+
+def _edges(values: Floats, bins: int, least: float) -> Floats:
+    low, high = (float(q) for q in np.quantile(values, [0.005, 0.995]))
+    if np.array_equal(values, np.rint(values)):  # each bar holds as many whole numbers as any other
+        low, high = math.floor(low), math.ceil(high)
+        step = max(1, math.ceil((high - low + 1) / bins))
+        count = max(2, math.ceil((high - low + 1) / step))
+        return np.arange(count + 1, dtype=np.float64) * step + (low - 0.5)
+    least = max(least, 1e-6, 1e-6 * abs(high))
+    if high - low < least:
+        low, high = (low + high - least) / 2, (low + high + least) / 2
+    return np.linspace(low, high, bins + 1)
 
 
 def spark(counts: Floats, tip: str, width: int = 150, height: int = 22) -> str:

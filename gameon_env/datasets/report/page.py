@@ -148,7 +148,8 @@ def _how(recordings: Sequence[Evidence]) -> str:
     looked = sum(len(r.pictures.t_s) for r in recordings if r.pictures is not None)
     there = sum(r.pictures.recorded for r in recordings if r.pictures is not None)
     apart = [r.duration_s / len(r.pictures.t_s) for r in recordings if r.pictures is not None and len(r.pictures.t_s)]
-    every = f", one every {number(min(apart))} to {number(max(apart))} s" if apart else ""
+    ends = [number(value) for value in (min(apart), max(apart))] if apart else []
+    every = f", one every {' to '.join(dict.fromkeys(ends))} s" if ends else ""
     sounds = sorted({s.how for r in recordings for s in r.sounds})
     lines = [
         f"Pictures: {looked:,} of {there:,} were looked at{every}, shrunk. Black and frozen stretches are as exact as "
@@ -160,7 +161,8 @@ def _how(recordings: Sequence[Evidence]) -> str:
     if sounds:
         lines.append(f"Sound: {'; '.join(sounds[:3])}{' ...' if len(sounds) > 3 else ''}.")
     lines.append(
-        "In the timelines a band's height is the share of each moment in which the control was down; the figure at "
-        "the right is its share of the time, or what the full height stands for. A ring in a picture is the pointer."
+        "In the timelines a control's band is as high as the part of each moment in which it was down, against its "
+        "highest; the figure at its right is its part of all the time. At the right of other rows stands what their "
+        "full height is. A ring in a picture is the pointer."
     )
     return '<h2>How this was looked at</h2><p class="soft small">' + "</p><p class='soft small'>".join(lines) + "</p>"

@@ -57,7 +57,7 @@ def time_charts(recording: Evidence) -> str:
     if len(known):
         charts.append(_intervals_over_time(recording, intervals))
         spread = f"median {number(float(np.median(known)))}, p99 {number(float(np.quantile(known, 0.99)))} ms"
-        charts.append(histogram(f"Frame intervals: {spread}", known, "ms", "frames"))
+        charts.append(histogram(f"Frame intervals: {spread}", known, "ms", "frames", least=2.0))
     if recording.video_apart_ms is not None:
         t_s, apart = recording.video_apart_ms
         worst = number(float(np.abs(apart).max(initial=0.0)) * 1000)

@@ -19,7 +19,7 @@ p { margin: 4px 0 10px; max-width: 78ch; } p.small { max-width: none; }
 a { color: var(--data); text-decoration: none; } a:hover { text-decoration: underline; }
 .wide-table { overflow-x: auto; } table { border-collapse: collapse; margin: 6px 0 14px; }
 th, td { padding: 3px 12px 3px 0; text-align: left; vertical-align: top; white-space: nowrap; }
-td.words { white-space: normal; min-width: 12em; max-width: 52ch; }
+td.words { white-space: normal; min-width: 12em; max-width: 100ch; overflow-wrap: anywhere; }
 th { font-weight: 600; font-size: 12px; color: var(--soft); border-bottom: 1px solid var(--rule);
   vertical-align: bottom; }
 td { border-bottom: 1px solid var(--track); } .n { text-align: right; }

@@ -184,4 +184,5 @@ def _local(iso: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    first = text.split(" ", 1)[0]
+    return (text if ":" in first else text[:1].upper() + text[1:]) + ("" if text.endswith((".", "!", "?")) else ".")

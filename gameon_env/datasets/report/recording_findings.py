@@ -180,10 +180,11 @@ def _clock(r: Evidence) -> Iterator[Finding]:
     for clock in r.clocks:
         if clock.jumps:
             worst = max((ms for _, ms in clock.jumps), key=abs)
+            times = "once" if len(clock.jumps) == 1 else f"{len(clock.jumps)} times"
             yield _finding(
                 r, "notice", "clock step",
-                f"the clock of the {clock.source} sound steps {len(clock.jumps)} times, by {worst:+.0f} ms at most: "
-                "its device lost or repeated samples", "Nothing need be done: readers follow the steps.",
+                f"the clock of the {clock.source} sound steps {times}, by {worst:+.0f} ms at most: its "
+                "device lost or repeated samples", "Nothing need be done: readers follow the steps.",
                 [(t, t) for t, _ in clock.jumps],
             )  # fmt: skip
     if r.wall_clock_step_s is not None and abs(r.wall_clock_step_s) > CLOCK_STEP_S:

@@ -12,14 +12,14 @@ from gameon_env.data_processing.video_reader import VideoReader
 from gameon_env.data_processing.wav_file import wav_layout
 from gameon_env.datasets.recordings import SessionRecording
 from gameon_env.datasets.report.evidence import Evidence, Gap, Pictures, Sound, SoundClock
-from gameon_env.datasets.report.picture_samples import sample_pictures
+from gameon_env.datasets.report.picture_samples import keyframe_times, sample_pictures
 from gameon_env.datasets.report.sound_samples import MOST_POINTS, sample_sound, sound_clock
 from gameon_env.datasets.report.spans import Floats, as_spans
 from gameon_env.datasets.report.step_figures import StepFigures, held_names, step_figures
 from gameon_env.datasets.sound import STREAM_OF
-from gameon_env.errors import GameOnError
+from gameon_env.errors import GameOnError, SessionError
 from gameon_env.keys import BUTTONS
-from gameon_env.recording.model import SessionEnd, SessionInfo
+from gameon_env.recording.model import VIDEO_FILE, SessionEnd, SessionInfo
 from gameon_env.recording.session import EventTable, FrameTable, Session
 
 
@@ -30,16 +30,23 @@ def examine_session(recording: SessionRecording, most_pictures: int, stills: int
         SessionError: its database cannot be read. What is wrong with video or sound is told in ``faults``.
     """
     faults: list[str] = []
-    with Session(recording.path) as session:
-        info, end, status = session.info, session.end, session.status
-        frames, events = session.frames(), session.events()
-        duration_s = session.duration_ns / 1e9
-        gaps = tuple(
-            Gap(gap.start_ns / 1e9, duration_s if gap.end_ns is None else gap.end_ns / 1e9, gap.stream, gap.reason)
-            for gap in session.gaps()
-        )
-        size_bytes = session.size_bytes
-        sounds, clocks = _sounds(session, recording, faults)
+    try:
+        with Session(recording.path) as session:
+            info, end, status = session.info, session.end, session.status
+            frames, events = session.frames(), session.events()
+            duration_s = session.duration_ns / 1e9
+            gaps = tuple(
+                Gap(gap.start_ns / 1e9, duration_s if gap.end_ns is None else gap.end_ns / 1e9, gap.stream, gap.reason)
+                for gap in session.gaps()
+            )
+            size_bytes = session.size_bytes
+            sounds, clocks = _sounds(session, recording, faults)
+    except GameOnError:
+        raise
+    except (ValueError, TypeError, OverflowError) as error:  # values of the wrong kind, in a database from anyone
+        raise SessionError(
+            f"{recording.path}: the session's database holds what none of ours does ({error})"
+        ) from error
     frame_s = _kept(frames) / 1e9
     held = _held(info, events, duration_s)
     names = tuple(dict.fromkeys([*(name for name in recording.controls if name in BUTTONS), *held]))
@@ -139,6 +146,7 @@ def _pictures(
             stills,
             lambda row: held_names(held, float(frame_s[row]), float(frame_s[row]) + step_s),
             lambda row: figures.pointer_at(float(frame_s[row])),
+            keyframe_times(recording.path / VIDEO_FILE),
         )
     except GameOnError as error:
         faults.append(f"its pictures cannot be read: {error}")
@@ -169,7 +177,7 @@ def _video_apart(recording: SessionRecording, frames: FrameTable, faults: list[s
     kept = frames.video_frame >= 0
     times, numbers = frames.t_ns[kept], frames.video_frame[kept]
     try:
-        with VideoReader(recording.path / "video.mp4") as video:
+        with VideoReader(recording.path / VIDEO_FILE) as video:
             shown = video.times_ns
     except GameOnError as error:
         faults.append(f"its video cannot be read: {error}")

@@ -83,7 +83,8 @@ def timeline(recording: Evidence) -> str:
     figures = [f for f in button_figures([recording]) if f.held_s or f.presses]
     figures.sort(key=lambda f: -f.held_s)
     for figure in figures[:MOST_CONTROLS]:
-        rows.band(figure.name, share_in_bins(recording.held[figure.name], rows.edges), f"{100 * figure.share:.1f} %")
+        share = share_in_bins(recording.held[figure.name], rows.edges)
+        rows.band(figure.name, share / max(share.max(), 1e-9), f"{100 * figure.share:.1f} %")
     if len(figures) > MOST_CONTROLS:
         rows.row(f"and {len(figures) - MOST_CONTROLS} more", ROW, "")
     for name, values in recording.motion.items():

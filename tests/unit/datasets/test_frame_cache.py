@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -265,6 +266,19 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be made"):
         FrameCache(tmp_path / "file").open(recording, SIZE)
+
+
+def test_a_folder_that_somebody_emptied(tmp_path: Path) -> None:
+    recording, cache = DrawnRecording(tmp_path), FrameCache(tmp_path / "cache")
+    first = cache.open(recording, SIZE)
+    shutil.rmtree(cache.folder)
+    np.testing.assert_array_equal(first.frames([2]), expected([2]))
+    second = cache.open(recording, SIZE)
+    np.testing.assert_array_equal(second.frames([3]), expected([3]))
+    assert [entry.in_use for entry in cache.entries()] == [True]
+    first.close()
+    second.close()
+    assert [entry.in_use for entry in cache.entries()] == [False]
 
 
 def test_rows_and_sizes_that_cannot_be(tmp_path: Path) -> None:

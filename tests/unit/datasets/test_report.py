@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +17,8 @@ import pytest
 
 from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.recordings import SessionRecording, find_recordings
+from gameon_env.datasets.report.charts import histogram
+from gameon_env.datasets.report.picture_samples import keyframe_times
 from gameon_env.datasets.report.report import Report, make_report, write_report
 from gameon_env.errors import StorageError
 from gameon_env.recording.model import Gap
@@ -207,3 +211,37 @@ def test_nothing_to_report_on_and_nowhere_to_write(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written"):
         only_lost.write(tmp_path / "file" / "page.html")
+
+
+def test_bars_of_whole_numbers_are_even() -> None:
+    """Where 40 bars would share 55 values, some would hold two of them and others one."""
+    html = histogram("dx", np.repeat(np.arange(-27.0, 28.0), 10), "counts", "steps")
+    counts = [int(text) for text in re.findall(r"counts: (\d+)<", html)]
+    assert counts[:-1] == [20] * 27
+    assert sum(counts) == 550
+    assert histogram("none", np.array([np.nan]), "s", "runs") == ""
+    assert "<rect" in histogram("one", np.full(5, 16.7), "ms", "frames", least=2.0)
+
+
+def test_key_frames_are_looked_at_where_there_are_enough(tmp_path: Path) -> None:
+    folder = judged(tmp_path / "s", seconds=210, heard="none", events=[])
+    recording = SessionRecording(folder)
+    times = keyframe_times(folder / "video.mp4")
+    assert len(times) >= 70
+    (pictures,) = [r.pictures for r in make_report([recording]).recordings]
+    assert pictures is not None
+    assert np.abs(pictures.t_s[:, None] - times).min(axis=1).max() < 1e-4
+    assert len(pictures.t_s) == len(times)
+    assert keyframe_times(folder / "session.db").tolist() == []
+
+
+def test_a_database_with_values_of_the_wrong_kind_is_left_out(tmp_path: Path) -> None:
+    good, damaged = judged(tmp_path / "a"), SessionRecording(judged(tmp_path / "b", id="cd34"))
+    with closing(sqlite3.connect(tmp_path / "b" / "session.db")) as connection, connection:
+        connection.execute("PRAGMA writable_schema = 1")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, ') STRICT', ')') WHERE name = 'input_events'")
+    with closing(sqlite3.connect(tmp_path / "b" / "session.db")) as connection, connection:
+        connection.execute("UPDATE input_events SET t_ns = 'soon' WHERE rowid = 3")
+    report = make_report([SessionRecording(good), damaged])
+    assert [r.id for r in report.recordings] == ["ab12"]
+    assert "holds what none of ours does" in report.left_out["cd34"]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import psutil
 import pytest
 
 from gameon_env.data_processing.trajectory import load_episodes
@@ -160,17 +164,30 @@ def test_games_are_aligned_by_the_names_of_their_controls(tmp_path: Path) -> Non
     assert set(episodes["Other"].metadata["game_controls"]) == {"key:d", "key:x"}
 
 
-def test_a_recording_that_is_damaged_in_the_middle_is_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_recording_that_is_damaged_in_the_middle_is_left_out(tmp_path: Path, workers: int) -> None:
     played(tmp_path / "data/sessions/one", 10, id="aa01")
     broken = played(tmp_path / "data/sessions/two", 40, id="bb02") / "video.mp4"
     data = bytearray(broken.read_bytes())
     start = len(data) // 3
     data[start : start * 2] = b"\xff" * start
     broken.write_bytes(data)
-    summary = export_to_hdf5(catalogue_of(tmp_path / "data"), tmp_path / "all.h5")
+    summary = export_to_hdf5(catalogue_of(tmp_path / "data"), tmp_path / "all.h5", workers=workers)
     assert summary.recordings == ("aa01",)
     assert [left.name for left in summary.left_out] in (["two"], ["bb02"])
     assert len(load_episodes(tmp_path / "all.h5")) == 1
+
+
+def test_a_process_that_dies_is_an_error(database: Path, tmp_path: Path) -> None:
+    def kill(state: ExportProgress) -> None:
+        for child in psutil.Process().children():
+            if state.rows and any("spawn_main" in word for word in child.cmdline()):
+                child.kill()
+                child.wait()
+
+    with pytest.raises(DatasetError, match=r"one of the exporting processes died.*fewer workers"):
+        export_to_hdf5(database, tmp_path / "a.h5", workers=2, progress=kill)
+    assert not list(tmp_path.iterdir())
 
 
 def test_progress_is_told(database: Path, tmp_path: Path) -> None:
@@ -220,6 +237,21 @@ class TestTheDisk:
         with pytest.raises(KeyboardInterrupt):
             export_to_hdf5(database, output, progress=stop)
         assert output.read_text() == "precious"
+        assert list(tmp_path.iterdir()) == [output]
+
+    def test_what_a_killed_export_left_goes_with_the_next(self, database: Path, tmp_path: Path) -> None:
+        output = tmp_path / "a.h5"
+        code = (
+            "import os, signal\n"
+            "from gameon_env.export.hdf5_export import export_to_hdf5\n"
+            "kill = lambda state: state.rows and os.kill(os.getpid(), signal.SIGKILL)\n"
+            f"export_to_hdf5({str(database)!r}, {str(output)!r}, progress=kill)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], check=False)
+        assert done.returncode == -signal.SIGKILL
+        (left,) = tmp_path.iterdir()
+        assert left.name.startswith(".a.h5.")
+        export_to_hdf5(database, output)
         assert list(tmp_path.iterdir()) == [output]
 
     def test_a_complete_one_replaces_it(self, database: Path, tmp_path: Path) -> None:

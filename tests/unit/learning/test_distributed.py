@@ -53,8 +53,8 @@ def test_gradients_agree_with_one_process(tmp_path: Path) -> None:
 
 
 def test_the_command_learns_the_same_under_torchrun(tmp_path: Path) -> None:
-    write_episodes(tmp_path / "data", 4, 60)
-    words = ["-m", "gameon_env", "train", "bc", str(tmp_path / "data"), "--epochs", "3", "--batch-size", "33"]
+    write_episodes(tmp_path / "data", 4, 40)
+    words = ["-m", "gameon_env", "train", "bc", str(tmp_path / "data"), "--epochs", "2", "--batch-size", "33"]
     words += ["--stack", "2", "--device", "cpu"]
     one = subprocess.run(
         [sys.executable, *words, "--output", str(tmp_path / "one.safetensors")],
@@ -66,7 +66,7 @@ def test_the_command_learns_the_same_under_torchrun(tmp_path: Path) -> None:
         [json.loads(line) for line in (tmp_path / f"{name}.curve.jsonl").read_text().splitlines()]
         for name in ("one", "two")
     ]
-    assert len(curves[0]) == len(curves[1]) == 3
+    assert len(curves[0]) == len(curves[1]) == 2
     for alone, together in zip(*curves, strict=True):
         for name in ("train_loss", "validation_loss"):
             assert together[name] == pytest.approx(alone[name], rel=0.02), name
