@@ -52,12 +52,15 @@ SYSTEM_PACKAGES = (
 
 PYTHON_PACKAGES = {
     "demo": (".[torch]", "matplotlib"),
-    "test": (".[dev]", "hatchling"),
+    "test": (".[dev]", "hatchling", "tensorflow-cpu", "pillow"),
 }
 """What pip installs into .venv, editable where it is this project; all of ``demo`` is in ``test`` too."""
 
-WITHOUT_DEPENDENCIES = ("pynput", "six") if sys.platform.startswith("linux") else ()
+_PYNPUT = ("pynput", "six") if sys.platform.startswith("linux") else ()
 """pynput's X11 backend needs python-xlib only; its other dependency, evdev, has no wheel and wants a compiler."""
+
+WITHOUT_DEPENDENCIES = {"demo": _PYNPUT, "test": (*_PYNPUT, "torchvision")}
+"""What pip installs without what it asks for; torchvision would bring another build of PyTorch."""
 
 
 def prepare(purpose: str) -> Path:
@@ -209,8 +212,8 @@ def _install_python_packages(purpose: str) -> None:
         return
     extra = PYTHON_PACKAGES[purpose]
     steps = [["-e", *extra]]
-    if WITHOUT_DEPENDENCIES:
-        steps.append(["--no-deps", *WITHOUT_DEPENDENCIES])
+    if WITHOUT_DEPENDENCIES[purpose]:
+        steps.append(["--no-deps", *WITHOUT_DEPENDENCIES[purpose]])
     for file in VENV.glob("setup-*.json"):
         file.unlink()
     with stage(f"Python packages ({purpose})", f", a few minutes the first time; log: {LOG.relative_to(ROOT)}"):
@@ -267,7 +270,7 @@ def _write_stamp(purpose: str) -> None:
 
 def _wanted_hash(purpose: str) -> str:
     wanted = [(ROOT / "pyproject.toml").read_text(), CONSTRAINTS.read_text()]
-    wanted += [repr((PYTHON_PACKAGES[purpose], WITHOUT_DEPENDENCIES)), str(ROOT)]
+    wanted += [repr((PYTHON_PACKAGES[purpose], WITHOUT_DEPENDENCIES[purpose])), str(ROOT)]
     return hashlib.sha256("\0".join(wanted).encode()).hexdigest()
 
 
