@@ -6,16 +6,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wrappers.discrete_actions import DiscreteActions
     from wrappers.human_control import HumanControl
+    from wrappers.multi_discrete_actions import MultiDiscreteActions
     from wrappers.record_episode import RecordEpisode
     from wrappers.record_session import RecordSession
+    from wrappers.sticky_keys import StickyKeys
+    from wrappers.symmetric_actions import SymmetricActions
 
-__all__ = ["HumanControl", "RecordEpisode", "RecordSession"]
+__all__ = [
+    "DiscreteActions",
+    "HumanControl",
+    "MultiDiscreteActions",
+    "RecordEpisode",
+    "RecordSession",
+    "StickyKeys",
+    "SymmetricActions",
+]
 
 _MODULES = {
+    "DiscreteActions": "discrete_actions",
     "HumanControl": "human_control",
+    "MultiDiscreteActions": "multi_discrete_actions",
     "RecordEpisode": "record_episode",
     "RecordSession": "record_session",
+    "StickyKeys": "sticky_keys",
+    "SymmetricActions": "symmetric_actions",
 }
 
 

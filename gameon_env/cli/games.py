@@ -46,6 +46,11 @@ def command(
       names = ["key:left", "key:right", "key:space", "mouse:dx", "mouse:dy", "mouse:left"]
       mouse_scale_px = 100            # counts in one step that are 1.0
     \b
+      [actions]                       # named combinations, for agents that choose one of a list (DiscreteActions)
+      nothing = []
+      fire_left = ["key:left", "key:space"]
+      look_up = { "mouse:dy" = -0.3, "key:space" = 1 }
+    \b
       [readers.score]                 # kinds: digits bar color template unchanged exit log python
       kind = "digits"
       region = [10, 10, 120, 24]      # left, top, width, height
@@ -123,6 +128,7 @@ def summary(profile: Profile) -> dict[str, object]:
         "time_limit_s": profile.time_limit_s,
         "controls": list(profile.controls.names),
         "mouse_scale_px": profile.controls.mouse_scale_px,
+        "actions": {name: dict(combination) for name, combination in profile.actions.items()},
         "launch": list(profile.launch.command) if profile.launch else None,
         "score": profile.score,
         "readers": {name: table.get("kind") for name, table in profile.reader_tables.items()},
@@ -140,6 +146,8 @@ def describe(profile: Profile, console: Console) -> None:
     table = Table(show_header=False, box=None)
     table.add_row("controls", ", ".join(profile.controls.names))
     table.add_row("mouse", f"1.0 = {profile.controls.mouse_scale_px:g} counts in one step")
+    if profile.actions:
+        table.add_row("actions", ", ".join(profile.actions))
     table.add_row("fps", f"{profile.fps:g}")
     table.add_row("time limit", f"{profile.time_limit_s:g} s" if profile.time_limit_s else "none")
     table.add_row("launch", " ".join(profile.launch.command) if profile.launch else "nothing: it attaches")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gameon_env.data_processing.atomic_file import AtomicFile
+from gameon_env.data_processing.hdf5_chunks import RowChunks
 from gameon_env.data_processing.trajectory_layout import METADATA, check_columns, check_size, damaged, parse_metadata
 from gameon_env.errors import TrajectoryError
 
@@ -34,18 +37,27 @@ class Hdf5Reader:
     def __init__(self, path: Path, cut_at: int | None = None) -> None:
         self.path = path
         self._cut_at = cut_at
+        self._chunks: dict[str, RowChunks | None] = {}
+        self._plain = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._close_plain = weakref.finalize(self, os.close, self._plain)
         # Not by its name: a kill within a commit leaves pages in a redo file, and HDF5 would share what it knows of the
         # file with whoever else has it open in this process, however old that is.
-        self._storage = AtomicFile(path, writable=False)
+        try:
+            self._storage = AtomicFile(path, writable=False)
+        except BaseException:
+            self._close_plain()
+            raise
         try:
             with self._refusing_damage():
                 self._file = h5py.File(self._storage, "r")
         except BaseException:
             self._storage.close()
+            self._close_plain()
             raise
         try:
             with self._refusing_damage():
                 self._datasets = dict(self._find_columns(self._file, ""))
+                self._direct = cut_at is None and os.path.samestat(os.fstat(self._plain), path.stat())
                 self.columns = {name: (d.dtype, tuple(d.shape[1:])) for name, d in self._datasets.items()}
                 self.rows = check_columns(path, {n: (d.dtype, tuple(d.shape)) for n, d in self._datasets.items()})
                 file_bytes = path.stat().st_size
@@ -63,7 +75,12 @@ class Hdf5Reader:
     def read(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
         """Rows ``start`` to ``stop`` of a column."""
         with self._refusing_damage():
-            return np.asarray(self._datasets[name][start:stop])
+            if name not in self._chunks:
+                dataset = self._datasets[name]
+                self._chunks[name] = RowChunks.of(self.path, self._plain, dataset) if self._direct else None
+            chunks = self._chunks[name]
+            values = None if chunks is None else chunks.read(start, stop)
+            return np.asarray(self._datasets[name][start:stop]) if values is None else values
 
     def intact_rows(self) -> int:
         """How many rows from the first on lie before ``cut_at`` in every column."""
@@ -82,8 +99,11 @@ class Hdf5Reader:
         return intact
 
     def close(self) -> None:
+        self._chunks.clear()
+        self._direct = False
         self._file.close()
         self._storage.close()
+        self._close_plain()
 
     def _metadata_rows(self) -> list[bytes]:
         dataset = self._file.get(METADATA)

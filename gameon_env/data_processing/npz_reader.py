@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 import threading
 import zipfile
@@ -18,6 +19,8 @@ from gameon_env.data_processing.trajectory_layout import METADATA, check_columns
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, length of the name, length of the extra field
 _MAX_METADATA_BYTES = 1 << 26
+_MOST_VALUES = 1 << 48
+"""In an array, a length of 0 taken for 1: numpy cannot make much more, even of no bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class _Member:
 
 
 class NpzReader:
-    """One npz trajectory file: a single episode, read like those of :class:`Hdf5Reader`.
+    """One npz trajectory file: its episodes, read like those of :class:`Hdf5Reader`.
 
     Stored members are read from where they lie in the file, row by row; compressed ones are unpacked whole and kept.
     """
@@ -91,11 +94,16 @@ class NpzReader:
         return members
 
     def _metadata_rows(self, member: _Member | None) -> list[str]:
-        if member is None or member.dtype.kind != "U" or member.shape != (1,):
-            raise damaged(self.path, f"it has no {METADATA} of one JSON row")
+        if member is None or member.dtype.kind != "U" or len(member.shape) != 1:
+            raise damaged(self.path, f"it has no {METADATA} of JSON rows")
+        if not 1 <= member.shape[0] <= max(1, self.rows):
+            raise damaged(self.path, f"{METADATA} has the shape {member.shape} for {self.rows} rows")
         if member.info.file_size > _MAX_METADATA_BYTES:
             raise damaged(self.path, f"{METADATA} has {member.info.file_size} bytes")
-        return [str(text) for text in self._unpack(member)]
+        try:
+            return [str(text) for text in self._unpack(member)]
+        except ValueError as error:  # numbers that are no characters
+            raise damaged(self.path, f"{METADATA}: {error}") from error
 
     def _unpack(self, member: _Member) -> npt.NDArray[Any]:
         try:
@@ -143,8 +151,10 @@ def read_npy_header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], in
         raise ValueError("it holds Python objects, which would have to be unpickled")
     if fortran and len(shape) > 1:
         raise ValueError("it is in Fortran order")
-    if any(length < 0 for length in shape):
+    if any(length < 0 for length in shape) or math.prod(max(1, length) for length in shape) > _MOST_VALUES:
         raise ValueError(f"its shape is {shape}")
+    if not dtype.itemsize:
+        raise ValueError(f"it holds {dtype}, which takes no room")
     return dtype, shape, file.tell()
 
 

@@ -11,7 +11,6 @@ of this project: see :mod:`gameon_env.export.tfrecord_export`.
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -25,6 +24,8 @@ from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.options import DatasetOptions, FrameType, Split, Target
 from gameon_env.datasets.recording import AudioFeatures, AudioSource
 from gameon_env.datasets.windows import Windows
+from gameon_env.export.tensorflow_buffers import Buffers
+from gameon_env.export.tensorflow_calls import calls
 from gameon_env.export.tfrecord_export import command, export_to_tfrecord
 from gameon_env.optional import require
 
@@ -32,9 +33,6 @@ __all__ = ["command", "create_tf_dataset", "export_to_tfrecord"]
 
 _MOST_READERS = 4
 """Batches read at once: each holds its own decoder, which costs memory."""
-
-_ALIGNMENT = 64
-"""Bytes; of all tensors."""
 
 
 def create_tf_dataset(
@@ -177,6 +175,7 @@ class _Reader:
 
     def __init__(self, tf: Any, windows: Windows, batch_size: int | None) -> None:
         self._tf, self._windows = tf, windows
+        self._buffers = Buffers()
         options = windows.options
         length = options.sequence_length
         self._frame_type, picture = tf.uint8, (*windows.size, 3)
@@ -219,7 +218,14 @@ class _Reader:
         return (count, self._windows.options.sequence_length, *self._windows.size, 3)
 
     def _read(self, draws: Any, numbers: Any) -> list[Any]:
-        out = _aligned(self._shape(len(numbers))) if self._windows.options.transform is None else None
+        with calls:
+            return self._nothing() if calls.ended else self._batch(draws, numbers)
+
+    def _nothing(self) -> list[Any]:
+        return [np.empty((0, *shape[1:]), kind.as_numpy_dtype) for kind, shape in self._parts.values()]
+
+    def _batch(self, draws: Any, numbers: Any) -> list[Any]:
+        out = self._buffers.lend(self._shape(len(numbers))) if self._windows.options.transform is None else None
         batch = self._windows.batch(numbers, epoch=int(draws[0]), out=out)
         values = {
             "frames": np.ascontiguousarray(_channels_last(batch.frames, 5)),
@@ -234,14 +240,6 @@ def _channels_last(frames: Any, dimensions: int) -> npt.NDArray[Any]:
     if array.ndim < dimensions:  # grey pictures
         return array[..., None]
     return array if isinstance(frames, np.ndarray) else np.moveaxis(array, -3, -1)
-
-
-def _aligned(shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """An empty array that lies where TensorFlow wants its tensors: it takes it over, and copies any other."""
-    size = math.prod(shape)
-    memory = np.empty(size + _ALIGNMENT, np.uint8)
-    first = -memory.ctypes.data % _ALIGNMENT
-    return memory[first : first + size].reshape(shape)
 
 
 def _element(include_audio: bool, as_supervised: bool, as_dict: bool, pad: bool) -> Callable[[dict[str, Any]], Any]:

@@ -23,11 +23,11 @@ def read_info(folder: str | Path = ".") -> dict[str, Any]:
     return info
 
 
-def read_rows(folder: str | Path = ".", shuffle: bool = False) -> Any:
+def read_rows(folder: str | Path = ".", files: Any = None) -> Any:
     """All rows, in order of time, as dictionaries of tensors; ``video`` still encoded.
 
     Args:
-        shuffle: read several shards at once, in random order.
+        files: those to read; all without them.
     """
     info = read_info(folder)
     kinds = {"bytes": tf.string, "float32": tf.float32, "int64": tf.int64}
@@ -35,12 +35,7 @@ def read_rows(folder: str | Path = ".", shuffle: bool = False) -> Any:
         name: tf.io.FixedLenFeature(feature["shape"], kinds[feature["type"]])
         for name, feature in info["features"].items()
     }
-    files = [str(Path(folder) / shard["file"]) for shard in info["shards"]]
-    if shuffle and len(files) > 1:
-        names = tf.data.Dataset.from_tensor_slices(files).shuffle(len(files))
-        records = names.interleave(tf.data.TFRecordDataset, cycle_length=4, block_length=64)
-    else:
-        records = tf.data.TFRecordDataset(files)
+    records = tf.data.TFRecordDataset(_files(folder, info) if files is None else files)
     return records.map(lambda record: tf.io.parse_single_example(record, features))
 
 
@@ -67,27 +62,54 @@ def read_windows(
             that go on in the next shard there are none.
     """
     info = read_info(folder)
-    rows = read_rows(folder, bool(shuffle))
-    windows = rows.window(sequence_length, stride or sequence_length, drop_remainder=True)
-    windows = windows.flat_map(
-        lambda parts: tf.data.Dataset.zip({name: part.batch(sequence_length) for name, part in parts.items()})
-    )
+    stride = stride or sequence_length
     steps = tf.range(sequence_length, dtype=tf.int64)
-    windows = windows.filter(
-        lambda window: (
-            tf.reduce_all(window["is_valid"] == 1)
-            & tf.reduce_all(window["episode"] == window["episode"][0])
-            & tf.reduce_all(window["row"] == window["row"][0] + steps)
+
+    def windows_of(files: Any) -> Any:
+        windows = read_rows(folder, files).window(sequence_length, stride, drop_remainder=True)
+        windows = windows.flat_map(
+            lambda parts: tf.data.Dataset.zip({name: part.batch(sequence_length) for name, part in parts.items()})
         )
-    )
+        return windows.filter(
+            lambda window: (
+                tf.reduce_all(window["is_valid"] == 1)
+                & tf.reduce_all(window["episode"] == window["episode"][0])
+                & tf.reduce_all(window["row"] == window["row"][0] + steps)
+            )
+        )
+
+    files = _files(folder, info)
     if shuffle:
+        windows = tf.data.Dataset.from_tensor_slices(files).shuffle(len(files)).interleave(windows_of, cycle_length=4)
         windows = windows.shuffle(shuffle)
+        lengths = [shard["rows"] for shard in info["shards"]]
+    else:
+        windows, lengths = windows_of(files), [info["rows"]]
+    count, first = 0, 0
+    for length in lengths:
+        count += _count_windows(info, first, first + length, sequence_length, stride)
+        first += length
+    windows = windows.apply(tf.data.experimental.assert_cardinality(count))
 
     def decoded(window: dict[str, Any]) -> dict[str, Any]:
         shaped = {name: tf.ensure_shape(value, (sequence_length, *value.shape[1:])) for name, value in window.items()}
         return shaped | {"video": decode(shaped["video"], info)}
 
     return windows.map(decoded, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _files(folder: str | Path, info: dict[str, Any]) -> list[str]:
+    return [str(Path(folder) / shard["file"]) for shard in info["shards"]]
+
+
+def _count_windows(info: dict[str, Any], first: int, stop: int, length: int, stride: int) -> int:
+    """Windows in rows ``[first, stop)`` that lie within an episode; its last row has no action."""
+    count = 0
+    for episode in info["episodes"]:
+        begin, end = max(episode["first_row"], first), min(episode["last_row"], stop)
+        earliest, latest = -((first - begin) // stride), (end - length - first) // stride
+        count += max(0, latest - earliest + 1)
+    return count
 
 
 def read_dataset(

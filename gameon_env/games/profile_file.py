@@ -8,6 +8,7 @@ from typing import Any
 
 from gameon_env.controls import Controls
 from gameon_env.errors import ProfileError, UnknownNameError
+from gameon_env.games.combinations import read_combinations
 from gameon_env.games.profile_model import Attach, Launch, Profile, Reset, ResetStep, RewardTerm, Termination
 from gameon_env.games.table import Table
 from gameon_env.keys import BUTTONS, check_control
@@ -24,6 +25,7 @@ def read_profile(file: Path) -> Profile:
     if (launch is None) == (attach is None):
         raise table.error("launch", "or attach must be there, one of the two: a game is launched or found")
     readers = {name: reader.rest() for name, reader in table.named_tables("readers").items()}
+    controls = _controls(table, launch)
     profile = Profile(
         name=table.take("name", str, file.stem),
         title=table.take("title", str, file.stem),
@@ -33,7 +35,8 @@ def read_profile(file: Path) -> Profile:
         time_limit_s=table.number("time_limit_s", low=0, above=True) if "time_limit_s" in table else None,
         launch=launch,
         attach=attach,
-        controls=_controls(table, launch),
+        controls=controls,
+        actions=_actions(table, controls),
         score=_reader_name(table, "score", readers) if "score" in table else None,
         rewards=tuple(_reward(row, readers) for row in table.tables("reward")),
         terminations=tuple(_termination(row, readers) for row in table.tables("termination")),
@@ -122,6 +125,11 @@ def _controls(table: Table, launch: Launch | None) -> Controls:
         raise section.wrap("names", error) from error
     section.done()
     return controls
+
+
+def _actions(table: Table, controls: Controls) -> dict[str, dict[str, float]]:
+    section = table.table("actions")
+    return {} if section is None else read_combinations(section.rest(), controls.names, section.error)
 
 
 def _reward(row: Table, readers: Mapping[str, object]) -> RewardTerm:

@@ -13,6 +13,7 @@ from typing import Literal
 from gameon_env.controls import Controls
 from gameon_env.desktop.process import GAME_FOLDERS
 from gameon_env.errors import MissingProgramError
+from gameon_env.games.combinations import Combination
 from gameon_env.games.readers import Reader, make_reader
 from gameon_env.games.table import Table
 
@@ -148,7 +149,10 @@ class Reset:
 
 @dataclass(frozen=True)
 class Profile:
-    """A game's profile, checked. :func:`load_profile` reads one."""
+    """A game's profile, checked. :func:`load_profile` reads one.
+
+    ``actions`` are named combinations, for agents that choose one of a list; empty where the profile has none.
+    """
 
     name: str
     title: str
@@ -159,6 +163,7 @@ class Profile:
     launch: Launch | None
     attach: Attach | None
     controls: Controls
+    actions: Mapping[str, Combination]
     score: str | None
     rewards: tuple[RewardTerm, ...]
     terminations: tuple[Termination, ...]

@@ -7,6 +7,7 @@ of ours from the description, and only arrays are read from the file, so that no
 from __future__ import annotations
 
 import json
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -82,8 +83,10 @@ def read_keras_policy(path: str | Path) -> tuple[PolicySpec, Mapping[str, npt.ND
     spec = _read_spec(file)
     try:
         network = build_network(**spec.network_kwargs)
-        network.load_weights(file)
-    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # Keras warns of weights that are not there, and goes on
+            network.load_weights(file)
+    except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, UserWarning) as error:
         raise PolicyError(f"{file} is damaged: {_first_line(error)}. Train it again, or copy it anew.") from error
     if not all(np.isfinite(array).all() for array in weights_of(network).values()):
         raise PolicyError(f"{file} is damaged: some of its weights are no finite numbers. Train it again.")

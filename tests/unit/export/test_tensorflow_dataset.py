@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gameon_env.errors import GameOnError
+from gameon_env.export.tensorflow_buffers import Buffers
 from gameon_env.export.tensorflow_export import create_tf_dataset
 from tests.unit.data_processing.painted_video import number_in
 from tests.unit.datasets.played_session import CONTROLS, PERIOD_NS, SIZE, catalogue_of, expected_inputs, played
@@ -197,6 +198,34 @@ def test_batches_of_one_size_have_a_static_one(catalogue: Path) -> None:
 def test_what_cannot_be_is_an_error(catalogue: Path, options: dict[str, Any], says: str) -> None:
     with pytest.raises(GameOnError, match=says):
         dataset(catalogue, **options)
+
+
+def test_memory_is_used_again_only_when_nothing_refers_to_it() -> None:
+    buffers = Buffers()
+    first = buffers.lend((2, 3))
+    place = first.ctypes.data
+    kept = first[1:].reshape(3)
+    assert place % 64 == 0
+    del first
+    second = buffers.lend((2, 3))
+    assert second.ctypes.data != place
+    del kept
+    assert buffers.lend((2, 3)).ctypes.data == place
+
+
+def test_batches_that_are_kept_stay_as_they_are(catalogue: Path) -> None:
+    data = dataset(catalogue, shuffle=False, dtype="uint8", include_audio=False, batch_size=2)
+    for start, (frames, _) in enumerate(list(data)):
+        np.testing.assert_array_equal(frames, data.windows.batch([2 * start, 2 * start + 1]).frames)
+
+
+def test_a_process_ends_while_a_pipeline_reads_on(catalogue: Path) -> None:
+    code = f"""
+from gameon_env.export.tensorflow_export import create_tf_dataset
+batches = iter(create_tf_dataset({str(catalogue)!r}, sequence_length=2, batch_size=1))
+next(batches)
+"""
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=120)
 
 
 def test_it_needs_no_pytorch(catalogue: Path) -> None:

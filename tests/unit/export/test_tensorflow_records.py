@@ -87,6 +87,10 @@ def test_windows_stay_within_an_episode_and_have_their_actions(shards: Path) -> 
         np.testing.assert_allclose(window["inputs"], [expected_inputs(n) for n in shown], rtol=1e-6)
     shuffled = list(tfrecord_reader.read_windows(shards, 4, stride=1, shuffle=64).as_numpy_iterator())
     assert len(shuffled) <= len(windows)
+    for stride in (1, 3, 4, 7):
+        for shuffle in (0, 8):
+            data = tfrecord_reader.read_windows(shards, 5, stride, shuffle)
+            assert len(data) == len(list(data))
     assert [numbers(w["video"])[0] for w in shuffled] != [numbers(w["video"])[0] for w in windows][: len(shuffled)]
 
 
@@ -97,7 +101,7 @@ sys.path.insert(0, ".")
 from read_dataset import read_dataset
 frames, inputs, audio = next(iter(read_dataset(".", batch_size=2, sequence_length=8)))
 (seen, heard), done = read_dataset(".", batch_size=2, sequence_length=8, as_supervised=True).element_spec
-result = [list(frames.shape), list(inputs.shape), list(audio.shape), float(frames[0, 0].numpy().max()), list(seen.shape)]
+result = [list(part.shape) for part in (frames, inputs, audio)] + [float(frames[0, 0].numpy().max()), list(seen.shape)]
 """,
         shards,
     )

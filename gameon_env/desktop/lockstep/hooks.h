@@ -1,0 +1,56 @@
+/* What the files that take over the game's calls have in common. */
+#ifndef GAMEON_LOCKSTEP_HOOKS_H
+#define GAMEON_LOCKSTEP_HOOKS_H
+
+#include <dlfcn.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#include "state.h"
+
+#define HOOK __attribute__((visibility("default")))
+
+/* The function that ours stands before. */
+#define REAL(name)                                                                                                     \
+    ({                                                                                                                 \
+        static __typeof__(&name) found_;                                                                               \
+        if (!found_) found_ = (__typeof__(&name))dlsym(RTLD_NEXT, #name);                                              \
+        found_;                                                                                                        \
+    })
+
+/* This thread's slot, once it is its turn; 0 where the call goes to the real function. The name is what the
+   controller shows when the game does not come back. */
+#define ENTER(name)                                                                                                    \
+    ({                                                                                                                 \
+        static const char where_[32] = name;                                                                           \
+        shim_enter(where_);                                                                                            \
+    })
+
+struct slot *shim_enter(const char *where);
+int64_t shim_now(void);                /* the clock as it stands */
+int64_t shim_read(struct slot *me);    /* a look at the clock, which takes a little time itself */
+int shim_wait(struct slot *me, uint64_t key, int64_t wake, uint32_t bits);
+int shim_wake(struct slot *me, uint64_t key, int count, uint32_t bits);
+int shim_poll(struct slot *me, int64_t wake, int (*look)(void *), void *what);
+void shim_leave(struct slot *me); /* pass the turn on, around a call that waits for something real */
+void shim_return(struct slot *me);
+void shim_forget_process(void);
+struct slot *shim_child_slot(void);
+void shim_become(struct slot *me);
+void shim_end_thread(void);
+int64_t shim_base(clockid_t clock);
+void timers_forget(void);
+
+static inline int64_t to_ns(const struct timespec *t) { return t->tv_sec * 1000000000LL + t->tv_nsec; }
+static inline struct timespec from_ns(int64_t ns) {
+    struct timespec t = {ns / 1000000000, ns % 1000000000};
+    return t;
+}
+/* When a wait of so many ns ends; far away counts as never. */
+static inline int64_t after(int64_t ns) {
+    int64_t now = shim_now();
+    return ns >= NEVER - now ? NEVER : now + (ns > 0 ? ns : 0);
+}
+
+#endif

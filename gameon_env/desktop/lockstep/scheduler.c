@@ -1,0 +1,105 @@
+/* Whose turn it is: the part that the game's side and the controller's side have in common. */
+#define _GNU_SOURCE
+#include "state.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+struct clock_state *lockstep;
+
+__thread uint32_t lockstep_tid;
+
+long lockstep_futex(uint32_t *word, int operation, uint32_t value, int64_t timeout_ns) {
+    struct timespec limit = {timeout_ns / 1000000000, timeout_ns % 1000000000};
+    return lockstep_syscall(SYS_futex, (long)word, operation, value, timeout_ns < 0 ? 0 : (long)&limit);
+}
+
+void lockstep_lock(void) {
+    if (!lockstep_tid) lockstep_tid = (uint32_t)lockstep_syscall(SYS_gettid, 0, 0, 0, 0);
+    uint32_t me = lockstep_tid;
+    for (unsigned tries = 1;; tries++) {
+        uint32_t nobody = 0;
+        if (__atomic_compare_exchange_n(&lockstep->lock, &nobody, me, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
+        if (tries % 64 == 0) lockstep_syscall(SYS_sched_yield, 0, 0, 0, 0);
+        if (tries % 4096 == 0) { /* one that was killed meanwhile does not give it back */
+            if (lockstep_syscall(SYS_kill, nobody, 0, 0, 0) == -ESRCH)
+                __atomic_compare_exchange_n(&lockstep->lock, &nobody, 0, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+        }
+    }
+}
+
+void lockstep_unlock(void) { __atomic_store_n(&lockstep->lock, 0, __ATOMIC_RELEASE); }
+
+struct slot *lockstep_slot(int32_t pid, int32_t tid) {
+    for (uint32_t i = 0; i < MAX_SLOTS; i++) {
+        struct slot *slot = &lockstep->slots[i];
+        if (slot->state != FREE) continue;
+        uint32_t go = slot->go;
+        memset(slot, 0, sizeof *slot);
+        slot->go = go;
+        slot->index = i;
+        slot->pid = pid;
+        slot->tid = tid;
+        slot->wake = NEVER;
+        slot->state = READY;
+        slot->order = ++lockstep->order;
+        if (i >= lockstep->used) lockstep->used = i + 1;
+        return slot;
+    }
+    return 0;
+}
+
+void lockstep_drop(struct slot *slot) {
+    slot->state = FREE;
+    slot->pid = slot->tid = 0;
+    if (lockstep->holder == (int32_t)slot->index) lockstep->holder = -1;
+}
+
+static void give(struct slot *slot, int32_t reason, int anew) {
+    slot->state = RUNNING;
+    slot->reason = reason;
+    if (anew) lockstep->round++;
+    int64_t next = NEVER;
+    for (uint32_t i = 0; i < lockstep->used; i++) {
+        struct slot *other = &lockstep->slots[i];
+        if ((other->state == WAITING || other->state == POLLING) && other->wake < next) next = other->wake;
+    }
+    lockstep->next_wake = next;
+    lockstep->turns++;
+    __atomic_add_fetch(&slot->go, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&lockstep->holder, (int32_t)slot->index, __ATOMIC_SEQ_CST);
+    lockstep_futex(&slot->go, FUTEX_WAKE, INT_MAX, -1);
+}
+
+/* With the lock held and the turn nobody's: the one that may go on now, or the earliest, or the controller. */
+void lockstep_dispatch(void) {
+    struct slot *ready = 0, *look = 0, *first = 0;
+    if (lockstep->holder >= 0) return;
+    for (uint32_t i = 0; i < lockstep->used; i++) {
+        struct slot *slot = &lockstep->slots[i];
+        if (slot->state == READY && (!ready || slot->order < ready->order)) ready = slot;
+        if (slot->state == POLLING && slot->looked != lockstep->round && (!look || slot->order < look->order))
+            look = slot;
+        if ((slot->state == WAITING || slot->state == POLLING) && slot->wake < NEVER &&
+            (!first || slot->wake < first->wake || (slot->wake == first->wake && slot->order < first->order)))
+            first = slot;
+    }
+    if (ready) {
+        give(ready, ready->reason, 1);
+    } else if (look) {
+        look->looked = lockstep->round;
+        give(look, BY_LOOK, 0);
+    } else if (first && first->wake <= lockstep->limit) {
+        if (first->wake > lockstep->now) lockstep->now = first->wake;
+        give(first, BY_TIME, 1);
+    } else {
+        if (lockstep->limit > lockstep->now) lockstep->now = lockstep->limit;
+        __atomic_store_n(&lockstep->idle, 1, __ATOMIC_SEQ_CST);
+        lockstep_futex(&lockstep->idle, FUTEX_WAKE, INT_MAX, -1);
+    }
+}

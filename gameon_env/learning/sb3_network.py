@@ -1,0 +1,233 @@
+"""The cloned player's network within Stable-Baselines3 agents, and policies carried from one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+
+from gameon_env.errors import PolicyError
+from gameon_env.learning.action_head import ActionHead
+from gameon_env.learning.network import CloneNetwork, weights_of
+from gameon_env.learning.policy import PolicySpec, read_policy, save_policy
+from gameon_env.optional import require
+from wrappers.action_coding import ActionCoding
+from wrappers.axis_bins import MU, companded
+from wrappers.multi_discrete_actions import ChoiceCoding
+
+require("stable_baselines3", "Training agents")
+import torch  # noqa: E402
+from stable_baselines3.common.base_class import BaseAlgorithm  # noqa: E402
+from stable_baselines3.common.policies import ActorCriticPolicy  # noqa: E402
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor  # noqa: E402
+from torch import nn  # noqa: E402
+
+FIRST = "near.0.0.weight"
+"""The first convolution: its input is 0 to 255 in a cloned policy, 0 to 1 in an agent."""
+
+
+class CloneFeatures(BaseFeaturesExtractor):
+    """:class:`~gameon_env.learning.network.CloneNetwork` without its last layer.
+
+    Its batch norm and dropout rest, except while it learns from recordings (:attr:`from_recordings`): an agent that
+    explores must say of an action the same while it acts and while it learns, or its updates are wrong.
+
+    Args:
+        observation_space: pictures ``(3 * stack, H, W) uint8``.
+        features_dim: size of the fully connected layers.
+        network_kwargs: of the CloneNetwork.
+    """
+
+    def __init__(self, observation_space: gym.spaces.Box, features_dim: int = 256, **network_kwargs: Any) -> None:
+        super().__init__(observation_space, features_dim)
+        channels, height, width = observation_space.shape
+        if channels % 3 or min(height, width) < 32:
+            raise PolicyError(
+                f"the network of cloned players sees RGB frames of at least 32x32, one or several stacked; the "
+                f"observations are {observation_space.shape} (channels, height, width). Use network='nature' for others"
+            )
+        self.network = CloneNetwork((height, width), channels // 3, 1, hidden=features_dim, **network_kwargs)
+        self.network.head = nn.Identity()  # type: ignore[assignment]
+        self.from_recordings = False
+
+    def train(self, mode: bool = True) -> CloneFeatures:
+        """Batch norm and dropout follow only while learning from recordings."""
+        super().train(mode and self.from_recordings)
+        return self
+
+    def forward(self, observations: torch.Tensor) -> torch.Tensor:
+        """``(N, 3 * stack, H, W) float32`` in [0, 1] to ``(N, features_dim)``."""
+        features: torch.Tensor = self.network(observations.permute(0, 2, 3, 1))
+        return features
+
+
+def coding_of(agent: BaseAlgorithm) -> ActionCoding:
+    """How the agent's actions become vectors of named controls.
+
+    Raises:
+        PolicyError: its environment has none of our action wrappers.
+    """
+    env = agent.get_env()
+    try:
+        coding = None if env is None else env.get_attr("action_coding")[0]
+    except AttributeError:
+        coding = None
+    if not isinstance(coding, ActionCoding) or coding.space != agent.action_space:
+        raise PolicyError(
+            "the agent's actions cannot be told from its environment: make it with make_sb3_env(game, algorithm), or "
+            "wrap it by DiscreteActions, MultiDiscreteActions or SymmetricActions"
+        )
+    return coding
+
+
+def start_from_policy(agent: BaseAlgorithm, path: str | Path) -> None:
+    """Let an agent begin as a policy that ``gameon train bc`` made: its most likely actions are the policy's.
+
+    All weights are carried over; keys that exclude each other become one choice, and the thresholds from which the
+    policy holds a key become part of its last layer. The value function is not known to a cloned policy: it stays.
+
+    Args:
+        agent: PPO or A2C with ``network="clone"`` and actions from ``MultiDiscreteActions`` with the policy's bins.
+        path: the policy's file.
+
+    Raises:
+        PolicyError: the two do not fit; the message says in what.
+    """
+    spec, weights = read_policy(path)
+    extractor, action_net, coding = _parts(agent)
+    _check_fits(spec, extractor, coding, path)
+    body = {name: torch.from_numpy(np.array(array)) for name, array in weights.items() if not name.startswith("head.")}
+    body[FIRST] = body[FIRST] * 255
+    extractor.network.load_state_dict(body)
+    weight, bias = _to_choices(spec.head, coding, weights["head.weight"], weights["head.bias"])
+    action_net.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
+
+
+def export_policy(agent: BaseAlgorithm, path: str | Path, about: Mapping[str, Any] | None = None) -> None:
+    """Write an agent's policy as a file for ``gameon play``, which needs no Stable-Baselines3 and runs no code in it.
+
+    Args:
+        agent: as for :func:`start_from_policy`.
+        path: the file.
+        about: ``game``, ``fps``, ``mouse_scale_px``; where not given, those of the agent's environment.
+
+    Raises:
+        PolicyError: the agent's network or actions are of another kind.
+        StorageError: the file cannot be written.
+    """
+    extractor, action_net, coding = _parts(agent)
+    bins = {len(values) for values in coding.bins.values()} or {21}
+    head = ActionHead(coding.controls, bins=bins.pop(), mu=MU)
+    _check_bins(head, coding, "this agent")
+    network = extractor.network
+    body = weights_of(network)
+    body[FIRST] = body[FIRST] / np.float32(255)
+    last = weights_of(action_net)
+    body["head.weight"], body["head.bias"] = _to_logits(head, coding, last["weight"], last["bias"])
+    env = agent.get_env()
+    known = dict(env.get_attr("recording_metadata")[0]) if env is not None else {}
+    known |= dict(about or {})
+    height, width = network.kwargs["observation_size"]
+    spec = PolicySpec(
+        head=head,
+        observation_size=(height, width),
+        stack=network.kwargs["stack"],
+        spacing=1,
+        network="clone_cnn",
+        network_kwargs={**network.kwargs, "outputs": head.outputs},
+        game=known.get("game"),
+        fps=known.get("fps"),
+        mouse_scale_px=known.get("mouse_scale_px"),
+        training={"algorithm": type(agent).__name__, "num_timesteps": agent.num_timesteps},
+    )
+    save_policy(path, spec, body)
+
+
+def _parts(agent: BaseAlgorithm) -> tuple[CloneFeatures, nn.Linear, ChoiceCoding]:
+    policy, coding = agent.policy, coding_of(agent)
+    if (
+        isinstance(policy, ActorCriticPolicy)
+        and not hasattr(policy, "lstm_actor")
+        and isinstance(policy.features_extractor, CloneFeatures)
+        and isinstance(policy.action_net, nn.Linear)
+        and isinstance(coding, ChoiceCoding)
+        and policy.mlp_extractor.latent_dim_pi == policy.features_dim
+    ):
+        return policy.features_extractor, policy.action_net, coding
+    raise PolicyError(
+        "only PPO and A2C agents with network='clone' and actions='multi_discrete' have the form of a cloned policy; "
+        f"this is {type(agent).__name__} with {type(policy).__name__} and {type(coding).__name__}. Others can learn "
+        "from the same recordings by pretrain(), and are kept by save_agent()"
+    )
+
+
+def _check_fits(spec: PolicySpec, extractor: CloneFeatures, coding: ChoiceCoding, path: str | Path) -> None:
+    mine, theirs = extractor.network.kwargs, dict(spec.network_kwargs)
+    differences = [
+        f"{name}: policy {theirs.get(name)}, agent {value}"
+        for name, value in mine.items()
+        if name not in ("outputs", "dropout") and theirs.get(name) != value
+    ]
+    if spec.network != "clone_cnn":
+        differences.append(f"network: policy {spec.network}, agent clone_cnn")
+    if spec.controls != coding.controls:
+        differences.append(f"controls: policy {list(spec.controls)}, agent {list(coding.controls)}")
+    if spec.spacing != 1:
+        differences.append(f"spacing: policy {spec.spacing}, agent 1")
+    if differences:
+        raise PolicyError(
+            f"{path} does not fit the agent: {'; '.join(differences)}. Make the environment and the agent alike "
+            "(observation_size, stack, network_kwargs), or train the policy again"
+        )
+    _check_bins(spec.head, coding, str(path))
+
+
+def _check_bins(head: ActionHead, coding: ChoiceCoding, what: str) -> None:
+    for axis in head.axes:
+        name = head.controls[axis]
+        if len(coding.bins[name]) != head.bins or not np.allclose(coding.bins[name], head.centres(axis), atol=1e-5):
+            raise PolicyError(
+                f"the values of {name} are not those of {what}: a cloned policy has {head.bins} with mu={head.mu:g}; "
+                f"use mouse_bins={head.bins}"
+                + ("" if np.allclose(companded(head.bins), companded(head.bins, head.mu)) else " and mu=20")
+            )
+
+
+def _to_choices(
+    head: ActionHead, coding: ChoiceCoding, weight: npt.NDArray[Any], bias: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    row_of = {name: row for row, name in enumerate(head.button_names)}
+    rows, biases = [], []
+    for group in coding.groups:
+        rows.append(np.zeros(weight.shape[1]))
+        biases.append(0.0)
+        for name in group:
+            threshold = float(np.clip(head.thresholds[row_of[name]], 1e-4, 1 - 1e-4))
+            rows.append(weight[row_of[name]])
+            biases.append(float(bias[row_of[name]]) - float(np.log(threshold / (1 - threshold))))
+    count = len(row_of)
+    return (
+        np.concatenate([np.stack(rows) if rows else weight[:0], weight[count:]]).astype(np.float32),
+        np.concatenate([biases, bias[count:]]).astype(np.float32),
+    )
+
+
+def _to_logits(
+    head: ActionHead, coding: ChoiceCoding, weight: npt.NDArray[Any], bias: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    logits: dict[str, tuple[npt.NDArray[Any], float]] = {}
+    first = 0
+    for group in coding.groups:
+        for place, name in enumerate(group, start=first + 1):
+            logits[name] = weight[place] - weight[first], float(bias[place] - bias[first])
+        first += len(group) + 1
+    rows = [logits[name][0] for name in head.button_names]
+    biases = [logits[name][1] for name in head.button_names]
+    return (
+        np.concatenate([np.stack(rows) if rows else weight[:0], weight[first:]]).astype(np.float32),
+        np.concatenate([biases, bias[first:]]).astype(np.float32),
+    )

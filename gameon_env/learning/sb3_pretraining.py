@@ -1,0 +1,297 @@
+"""Agents that begin as clones of what was recorded: imitation within Stable-Baselines3's own policies."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gameon_env.errors import PolicyError
+from gameon_env.keys import MOUSE_POSITION
+from gameon_env.learning.action_head import ActionHead
+from gameon_env.learning.augmentation import Mirror, Mirrors, augment
+from gameon_env.learning.sb3_demonstrations import Data, Demonstration, demonstrations, returns_of
+from gameon_env.learning.sb3_losses import Batch, ImitationLoss
+from gameon_env.learning.sb3_network import CloneFeatures, coding_of
+from gameon_env.learning.steps import Steps
+from gameon_env.optional import require
+from wrappers.action_coding import ActionCoding, Conversion
+
+require("stable_baselines3", "Training agents")
+import torch  # noqa: E402
+from rich.progress import track  # noqa: E402
+from stable_baselines3.common.base_class import BaseAlgorithm  # noqa: E402
+
+Int64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """What can be chosen.
+
+    Attributes:
+        epochs: passes over the training data, at most; minutes: time budget. The first of the two ends it.
+        batch_size, learning_rate, weight_decay: of AdamW; the rate warms up, then falls to 0 along a cosine.
+        entropy_weight: keeps the policy from being certain, so that it explores afterwards.
+        value_weight: of the value function's error, where the recordings have rewards.
+        averaging: what is validated and kept is a moving average of the weights.
+        sequence_length: steps in a row, for agents with memory.
+        mirror, shift_px, brightness: augmentation, see :class:`~gameon_env.learning.cloning_config.CloningConfig`.
+        validation_fraction, memory_fraction, seed, threads: as there.
+    """
+
+    epochs: int = 20
+    minutes: float | None = None
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    entropy_weight: float = 1e-3
+    value_weight: float = 0.5
+    averaging: float = 0.995
+    sequence_length: int = 16
+    mirror: Mirror = "none"
+    shift_px: int = 2
+    brightness: float = 0.1
+    validation_fraction: float = 0.12
+    memory_fraction: float = 0.6
+    seed: int = 0
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class PretrainRecord:
+    """One point of the learning curve."""
+
+    epoch: int
+    seconds: float
+    train_loss: float
+    validation_loss: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """What a pretraining gave: the curve, its best point (which the agent now is), what the agent's kind of actions
+    cannot say of the recordings, and how many steps were learned from."""
+
+    curve: list[PretrainRecord]
+    best: PretrainRecord
+    conversion: Conversion
+    training_steps: int
+    validation_steps: int
+
+
+def pretrain(
+    agent: BaseAlgorithm, data: Data, config: PretrainConfig | None = None, *, progress: bool = True
+) -> PretrainResult:
+    """Let an agent learn to do what was recorded, before it plays.
+
+    PPO, A2C and RecurrentPPO take the recorded actions' log-likelihood, and their value function the recorded returns
+    where there are rewards; SAC's actor the log-likelihood (its critics learn nothing: fill the replay buffer and let
+    it train); DQN a margin between the recorded action's value and the others'.
+
+    Args:
+        agent: in an environment of :func:`~gameon_env.learning.sb3.make_sb3_env`.
+        data: ``gameon.db`` or its folder, a session's folder, a trajectory file or a folder of these; or episodes.
+
+    Raises:
+        TrajectoryError: no episodes, or they do not belong together.
+        PolicyError: the recordings are of other controls, or the time budget is too short.
+    """
+    config = config or PretrainConfig()
+    coding = coding_of(agent)
+    stack, size = _seen_by(agent)
+    episodes = demonstrations(data, size)
+    steps = Steps(episodes, stack=stack, memory_fraction=config.memory_fraction)
+    if steps.controls != coding.controls:
+        raise PolicyError(
+            f"the recordings are of the controls {list(steps.controls)}, the agent has {list(coding.controls)}: "
+            "use recordings of this game, made with the same profile"
+        )
+    rng = np.random.default_rng(config.seed)
+    training, validation = steps.split(config.validation_fraction, rng)
+    returns = _returns(episodes, steps, float(getattr(agent, "gamma", 0.99)))
+    known = returns[training] if returns is not None else np.zeros(1, np.float32)
+    loss_of = ImitationLoss(
+        agent,
+        entropy_weight=config.entropy_weight,
+        value_weight=config.value_weight,
+        returns_variance=float(known.var()),
+    )
+    batches = _Batches(agent, coding, steps, returns, config, rng, recurrent=loss_of.recurrent)
+    torch.manual_seed(config.seed)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    if returns is not None:
+        loss_of.begin(float(known.mean()))
+    curve = _learn(loss_of, batches, training, validation, config, progress)
+    loss_of.finish()
+    best = next(record for record in reversed(curve) if record.best)
+    return PretrainResult(curve, best, coding.to_actions(steps.inputs), len(training), len(validation))
+
+
+def _learn(
+    loss_of: ImitationLoss,
+    batches: _Batches,
+    training: Int64,
+    validation: Int64,
+    config: PretrainConfig,
+    progress: bool,
+) -> list[PretrainRecord]:
+    module = loss_of.module
+    optimizer = torch.optim.AdamW(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    averaged = copy.deepcopy(module.state_dict())
+    kept: dict[str, torch.Tensor] | None = None
+    curve: list[PretrainRecord] = []
+    start, updates = time.monotonic(), 0
+    per_epoch = len(batches.shuffled(training))
+    for epoch in track(range(1, config.epochs + 1), "learning from recordings", disable=not progress):
+        losses: list[float] = []
+        _train_mode(module, True)
+        for rows in batches.shuffled(training):
+            done = (epoch - 1 + len(losses) / per_epoch) / config.epochs
+            if config.minutes:
+                done = max(done, (time.monotonic() - start) / (60 * config.minutes))
+                if done >= 1:
+                    break
+            for settings in optimizer.param_groups:
+                settings["lr"] = config.learning_rate * min(done / 0.03 + 0.02, 0.5 + 0.5 * math.cos(math.pi * done))
+            loss = loss_of(batches.make(rows, augmented=True))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+            optimizer.step()
+            losses.append(float(loss.detach()))
+            updates += 1
+            _average(averaged, module.state_dict(), min(config.averaging, updates / (updates + 10)))
+        if not losses:
+            break
+        own = copy.deepcopy(module.state_dict())
+        module.load_state_dict(averaged)
+        _train_mode(module, False)
+        validation_loss = _mean_loss(loss_of, batches, validation)
+        best = kept is None or validation_loss < min(record.validation_loss for record in curve)
+        if best:
+            kept = copy.deepcopy(averaged)
+        module.load_state_dict(own)
+        seconds = round(time.monotonic() - start, 2)
+        curve.append(PretrainRecord(epoch, seconds, float(np.mean(losses)), validation_loss, best))
+    if kept is None:
+        raise PolicyError(f"the time budget of {config.minutes} minutes was over before anything was learned")
+    module.load_state_dict(kept)
+    _train_mode(module, False)
+    return curve
+
+
+class _Batches:
+    """Steps as batches: single ones at random, or sequences for agents with memory."""
+
+    def __init__(
+        self,
+        agent: BaseAlgorithm,
+        coding: ActionCoding,
+        steps: Steps,
+        returns: npt.NDArray[np.float32] | None,
+        config: PretrainConfig,
+        rng: np.random.Generator,
+        *,
+        recurrent: bool,
+    ) -> None:
+        self._device, self._coding, self._steps, self._returns = agent.device, coding, steps, returns
+        self._head = ActionHead(steps.controls)
+        self._mirrors = Mirrors(self._head, config.mirror)
+        self._shift_px = 0 if set(steps.controls) & set(MOUSE_POSITION) else config.shift_px
+        self._brightness, self._rng, self._batch_size = config.brightness, rng, config.batch_size
+        self._length = config.sequence_length if recurrent else 1
+
+    def shuffled(self, rows: Int64) -> list[Int64]:
+        """The batches of one pass, each ``(sequences, length)`` rows."""
+        return self._batched(self._rng.permutation(self._sequences(rows)))
+
+    def in_order(self, rows: Int64) -> list[Int64]:
+        """The same without chance."""
+        return self._batched(self._sequences(rows))
+
+    def make(self, rows: Int64, *, augmented: bool) -> Batch:
+        """What is learned from ``rows (sequences, length)``. A sequence is mirrored and moved as one only in so far
+        as each of its steps has the same chances: agents with memory get their pictures as they are."""
+        flat = rows.ravel()
+        stacked, vectors = self._steps.stacks(flat), self._steps.inputs[flat]
+        if augmented and self._length == 1:
+            stacked = augment(stacked, self._shift_px, self._brightness, self._rng)
+            pressed, shares = self._head.encode(vectors)
+            stacked, pressed, shares = self._mirrors.apply(stacked, pressed, shares, self._rng)
+            vectors = np.zeros_like(vectors)
+            vectors[:, list(self._head.buttons)] = pressed
+            vectors[:, list(self._head.axes)] = self._head.axis_values(shares)
+        actions = self._coding.to_actions(vectors).actions
+        episode = self._steps.episode_of[flat]
+        starts = np.concatenate([[True], episode[1:] != episode[:-1]]) | (np.arange(len(flat)) % self._length == 0)
+        return Batch(
+            observations=torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))).to(self._device),
+            actions=torch.from_numpy(actions).to(self._device),
+            returns=None if self._returns is None else torch.from_numpy(self._returns[flat]).to(self._device),
+            sequences=len(rows),
+            starts=torch.from_numpy(starts.astype(np.float32)).to(self._device),
+        )
+
+    def _sequences(self, rows: Int64) -> Int64:
+        """``(n, length)``: rows that follow on each other; what is left over at an episode's end is dropped."""
+        episode = self._steps.episode_of[rows]
+        parts = [rows[episode == number] for number in np.unique(episode)]
+        parts = [part[: len(part) // self._length * self._length].reshape(-1, self._length) for part in parts]
+        return np.concatenate(parts)
+
+    def _batched(self, sequences: Int64) -> list[Int64]:
+        count = max(1, math.ceil(sequences.size / self._batch_size))
+        return [part for part in np.array_split(sequences, count) if len(part)]
+
+
+@torch.no_grad()
+def _mean_loss(loss_of: ImitationLoss, batches: _Batches, rows: Int64) -> float:
+    parts = batches.in_order(rows)
+    if not parts:
+        raise PolicyError("the recordings kept for validation are shorter than sequence_length: choose a smaller one")
+    losses = [float(loss_of(batches.make(part, augmented=False))) for part in parts]
+    return float(np.average(losses, weights=[part.size for part in parts]))
+
+
+def _average(averaged: dict[str, torch.Tensor], current: dict[str, torch.Tensor], keep: float) -> None:
+    for name, tensor in current.items():
+        if tensor.is_floating_point():
+            averaged[name].lerp_(tensor, 1 - keep)
+        else:
+            averaged[name].copy_(tensor)
+
+
+def _train_mode(module: torch.nn.Module, on: bool) -> None:
+    for part in module.modules():
+        if isinstance(part, CloneFeatures):
+            part.from_recordings = on
+    module.train(on)
+
+
+def _seen_by(agent: BaseAlgorithm) -> tuple[int, tuple[int, int]]:
+    """Frames seen at once, and their ``(height, width)``."""
+    shape: Any = agent.observation_space.shape
+    if shape is None or len(shape) != 3 or shape[0] % 3:
+        raise PolicyError(f"the agent must see RGB frames with the channels first; its observations are {shape}")
+    return shape[0] // 3, (shape[1], shape[2])
+
+
+def _returns(episodes: list[Demonstration], steps: Steps, gamma: float) -> npt.NDArray[np.float32] | None:
+    """Of each step, ``(N,)``; None where a recording has no rewards."""
+    parts = []
+    for number, episode in enumerate(episodes):
+        returns = returns_of(episode, gamma)
+        if returns is None:
+            return None
+        valid = np.flatnonzero(episode.is_valid[: episode.num_steps])
+        count = int((steps.episode_of == number).sum())  # those before the player's first action are left out
+        parts.append(returns[valid[len(valid) - count :]])
+    return np.concatenate(parts)
