@@ -35,9 +35,8 @@ int shim_wake(struct slot *me, uint64_t key, int count, uint32_t bits);
 int shim_poll(struct slot *me, int64_t wake, int (*look)(void *), void *what);
 void shim_leave(struct slot *me); /* pass the turn on, around a call that waits for something real */
 void shim_return(struct slot *me);
-void shim_forget_process(void);
 struct slot *shim_child_slot(void);
-void shim_become(struct slot *me);
+void shim_become(struct slot *me, int forked);
 void shim_end_thread(void);
 int64_t shim_base(clockid_t clock);
 void timers_forget(void);

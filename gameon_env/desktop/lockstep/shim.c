@@ -25,6 +25,7 @@ static __thread struct slot *mine __attribute__((tls_model("initial-exec")));
 static __thread int busy __attribute__((tls_model("initial-exec")));  /* in here already: a signal came */
 static __thread int gone __attribute__((tls_model("initial-exec")));  /* this thread is over */
 static __thread unsigned reads __attribute__((tls_model("initial-exec")));
+static int32_t own_pid; /* a child of vfork shares this memory, and is not this process */
 static int ended; /* this process is over, but for what runs at exit */
 static dev_t state_device;
 static ino_t state_inode;
@@ -123,7 +124,7 @@ __attribute__((constructor(101))) static void attach(void) {
     }
     lockstep = map;
     fix_layout();
-    int32_t pid = getpid();
+    int32_t pid = own_pid = getpid();
     lockstep_lock();
     /* What this process was before an exec is gone, with all its threads. */
     for (uint32_t i = 0; i < lockstep->used; i++)
@@ -140,10 +141,10 @@ __attribute__((constructor(101))) static void attach(void) {
 }
 
 static void end_process(void) {
-    if (!lockstep || ended) return;
+    int32_t pid = getpid();
+    if (!lockstep || ended || pid != own_pid) return;
     ended = 1;
     busy++;
-    int32_t pid = getpid();
     lockstep_lock();
     for (uint32_t i = 0; i < lockstep->used; i++)
         if (lockstep->slots[i].pid == pid && lockstep->slots[i].state != FREE) lockstep_drop(&lockstep->slots[i]);
@@ -278,11 +279,12 @@ struct slot *shim_child_slot(void) {
     return slot;
 }
 
-void shim_become(struct slot *me) {
+void shim_become(struct slot *me, int forked) {
     busy = 1;
     lockstep_tid = 0;
+    if (forked) own_pid = getpid();
     lockstep_lock();
-    me->pid = getpid();
+    me->pid = own_pid;
     me->tid = (int32_t)lockstep_tid;
     lockstep_unlock();
     mine = me;
@@ -330,7 +332,7 @@ HOOK pid_t fork(void) {
     pid_t pid = REAL(fork)();
     if (pid == 0 && child) {
         timers_forget();
-        shim_become(child);
+        shim_become(child, 1);
     } else if (child) {
         busy = 1;
         lockstep_lock();

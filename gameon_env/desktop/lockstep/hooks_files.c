@@ -1,0 +1,319 @@
+/* Waits for files, sockets and children: what is there is there at once, in real time; a timeout is virtual. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "hooks.h"
+
+/* This thread waits for an answer of the X server, which costs the game no time. */
+static __thread int answering;
+
+/* A peer that reads what we write goes on by itself: wait for it, holding the turn. */
+static int writes(const struct pollfd *files, nfds_t count) {
+    for (nfds_t i = 0; i < count; i++)
+        if (files[i].events & POLLOUT) return 1;
+    return 0;
+}
+
+struct poll_call {
+    struct pollfd *files;
+    nfds_t count;
+    const sigset_t *mask;
+    int result; /* what the real one returned */
+};
+static int look_poll(void *given) {
+    struct poll_call *call = given;
+    static const struct timespec none;
+    call->result = call->mask ? REAL(ppoll)(call->files, call->count, &none, call->mask)
+                              : REAL(poll)(call->files, call->count, 0);
+    return call->result != 0; /* an error ends the wait as well */
+}
+
+static int poll_until(struct slot *me, struct pollfd *files, nfds_t count, int64_t wake, const sigset_t *mask) {
+    if (wake > shim_now() && count && (answering || writes(files, count))) {
+        me->real = 1;
+        int result = REAL(poll)(files, count, -1);
+        me->real = 0;
+        return result;
+    }
+    struct poll_call call = {files, count, mask, 0};
+    int found = shim_poll(me, wake, look_poll, &call);
+    return found <= 0 ? found : call.result;
+}
+
+HOOK int poll(struct pollfd *files, nfds_t count, int timeout_ms) {
+    struct slot *me = ENTER("poll");
+    if (!me) return REAL(poll)(files, count, timeout_ms);
+    return poll_until(me, files, count, timeout_ms < 0 ? NEVER : after(timeout_ms * 1000000LL), 0);
+}
+
+HOOK int ppoll(struct pollfd *files, nfds_t count, const struct timespec *timeout, const sigset_t *mask) {
+    struct slot *me = ENTER("ppoll");
+    if (!me) return REAL(ppoll)(files, count, timeout, mask);
+    return poll_until(me, files, count, timeout ? after(to_ns(timeout)) : NEVER, mask);
+}
+
+int __poll_chk(struct pollfd *, nfds_t, int, size_t);
+int __ppoll_chk(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *, size_t);
+HOOK int __poll_chk(struct pollfd *files, nfds_t count, int timeout_ms, size_t size) {
+    if (size / sizeof *files < count) abort();
+    return poll(files, count, timeout_ms);
+}
+HOOK int __ppoll_chk(
+    struct pollfd *files, nfds_t count, const struct timespec *timeout, const sigset_t *mask, size_t size
+) {
+    if (size / sizeof *files < count) abort();
+    return ppoll(files, count, timeout, mask);
+}
+
+/* ---- select ---- */
+
+struct select_call {
+    int count;
+    fd_set *sets[3];
+    fd_set asked[3];
+    const sigset_t *mask;
+    int result;
+};
+static int look_select(void *given) {
+    struct select_call *call = given;
+    static const struct timespec none;
+    size_t bytes = (size_t)((call->count + 63) / 64 * 8);
+    for (int i = 0; i < 3; i++)
+        if (call->sets[i]) memcpy(call->sets[i], &call->asked[i], bytes);
+    call->result = REAL(pselect)(call->count, call->sets[0], call->sets[1], call->sets[2], &none, call->mask);
+    return call->result != 0;
+}
+
+static int select_until(
+    struct slot *me, int count, fd_set *in, fd_set *out, fd_set *except, int64_t wake, const sigset_t *mask
+) {
+    struct select_call call = {.count = count, .sets = {in, out, except}, .mask = mask};
+    if (count < 0 || count > FD_SETSIZE) {
+        errno = EINVAL;
+        return -1;
+    }
+    size_t bytes = (size_t)((count + 63) / 64 * 8);
+    for (int i = 0; i < 3; i++)
+        if (call.sets[i]) memcpy(&call.asked[i], call.sets[i], bytes);
+    int found = shim_poll(me, wake, look_select, &call);
+    return found <= 0 ? found : call.result;
+}
+
+HOOK int select(int count, fd_set *restrict in, fd_set *restrict out, fd_set *restrict except, struct timeval *restrict timeout) {
+    struct slot *me = ENTER("select");
+    if (!me) return REAL(select)(count, in, out, except, timeout);
+    int64_t wake = timeout ? after(timeout->tv_sec * 1000000000LL + timeout->tv_usec * 1000) : NEVER;
+    int result = select_until(me, count, in, out, except, wake, 0);
+    if (timeout) { /* Linux leaves there what is left */
+        int64_t left = wake > shim_now() ? wake - shim_now() : 0;
+        timeout->tv_sec = left / 1000000000;
+        timeout->tv_usec = left % 1000000000 / 1000;
+    }
+    return result;
+}
+
+HOOK int pselect(
+    int count, fd_set *restrict in, fd_set *restrict out, fd_set *restrict except,
+    const struct timespec *restrict timeout, const sigset_t *restrict mask
+) {
+    struct slot *me = ENTER("pselect");
+    if (!me) return REAL(pselect)(count, in, out, except, timeout, mask);
+    return select_until(me, count, in, out, except, timeout ? after(to_ns(timeout)) : NEVER, mask);
+}
+
+/* ---- epoll ---- */
+
+struct epoll_call {
+    int file, most;
+    struct epoll_event *events;
+    const sigset_t *mask;
+    int result;
+};
+static int look_epoll(void *given) {
+    struct epoll_call *call = given;
+    call->result = REAL(epoll_pwait)(call->file, call->events, call->most, 0, call->mask);
+    return call->result != 0;
+}
+static int epoll_until(
+    struct slot *me, int file, struct epoll_event *events, int most, int64_t wake, const sigset_t *mask
+) {
+    struct epoll_call call = {file, most, events, mask, 0};
+    int found = shim_poll(me, wake, look_epoll, &call);
+    return found <= 0 ? found : call.result;
+}
+HOOK int epoll_wait(int file, struct epoll_event *events, int most, int timeout_ms) {
+    struct slot *me = ENTER("epoll_wait");
+    if (!me) return REAL(epoll_wait)(file, events, most, timeout_ms);
+    return epoll_until(me, file, events, most, timeout_ms < 0 ? NEVER : after(timeout_ms * 1000000LL), 0);
+}
+HOOK int epoll_pwait(int file, struct epoll_event *events, int most, int timeout_ms, const sigset_t *mask) {
+    struct slot *me = ENTER("epoll_pwait");
+    if (!me) return REAL(epoll_pwait)(file, events, most, timeout_ms, mask);
+    return epoll_until(me, file, events, most, timeout_ms < 0 ? NEVER : after(timeout_ms * 1000000LL), mask);
+}
+HOOK int epoll_pwait2(
+    int file, struct epoll_event *events, int most, const struct timespec *timeout, const sigset_t *mask
+) {
+    struct slot *me = ENTER("epoll_pwait2");
+    if (!me) return REAL(epoll_pwait2)(file, events, most, timeout, mask);
+    return epoll_until(me, file, events, most, timeout ? after(to_ns(timeout)) : NEVER, mask);
+}
+
+/* ---- reads that wait: first see whether there is something ---- */
+
+static void wait_readable(struct slot *me, int file) {
+    struct pollfd one = {file, POLLIN, 0};
+    struct poll_call call = {&one, 1, 0, 0};
+    int saved = errno;
+    int flags = fcntl(file, F_GETFL);
+    if (flags >= 0 && !(flags & O_NONBLOCK)) shim_poll(me, NEVER, look_poll, &call);
+    errno = saved;
+}
+
+HOOK ssize_t read(int file, void *out, size_t size) {
+    struct slot *me = ENTER("read");
+    if (me) wait_readable(me, file);
+    return REAL(read)(file, out, size);
+}
+ssize_t __read_chk(int, void *, size_t, size_t);
+HOOK ssize_t __read_chk(int file, void *out, size_t size, size_t room) {
+    if (size > room) abort();
+    return read(file, out, size);
+}
+
+#define RECEIVE(call)                                                                                                  \
+    struct slot *me = ENTER("recv");                                                                                   \
+    if (me && !(flags & MSG_DONTWAIT)) wait_readable(me, file);                                                        \
+    return call;
+
+HOOK ssize_t recv(int file, void *out, size_t size, int flags) { RECEIVE(REAL(recv)(file, out, size, flags)) }
+HOOK ssize_t recvmsg(int file, struct msghdr *out, int flags) { RECEIVE(REAL(recvmsg)(file, out, flags)) }
+HOOK ssize_t recvfrom(
+    int file, void *restrict out, size_t size, int flags, struct sockaddr *restrict from, socklen_t *restrict length
+) {
+    RECEIVE(REAL(recvfrom)(file, out, size, flags, from, length))
+}
+ssize_t __recv_chk(int, void *, size_t, size_t, int);
+HOOK ssize_t __recv_chk(int file, void *out, size_t size, size_t room, int flags) {
+    if (size > room) abort();
+    return recv(file, out, size, flags);
+}
+HOOK int accept(int file, struct sockaddr *restrict from, socklen_t *restrict length) {
+    struct slot *me = ENTER("accept");
+    if (me) wait_readable(me, file);
+    return REAL(accept)(file, from, length);
+}
+HOOK int accept4(int file, struct sockaddr *restrict from, socklen_t *restrict length, int flags) {
+    struct slot *me = ENTER("accept4");
+    if (me) wait_readable(me, file);
+    return REAL(accept4)(file, from, length, flags);
+}
+
+/* ---- children ---- */
+
+struct wait_call {
+    pid_t pid;
+    int *status, options;
+    struct rusage *usage;
+    pid_t result;
+};
+static int look_wait(void *given) {
+    struct wait_call *call = given;
+    call->result = REAL(wait4)(call->pid, call->status, call->options | WNOHANG, call->usage);
+    return call->result != 0;
+}
+HOOK pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage) {
+    struct slot *me = ENTER("wait4");
+    if (!me || options & WNOHANG) return REAL(wait4)(pid, status, options, usage);
+    struct wait_call call = {pid, status, options, usage, 0};
+    return shim_poll(me, NEVER, look_wait, &call) < 0 ? -1 : call.result;
+}
+HOOK pid_t waitpid(pid_t pid, int *status, int options) { return wait4(pid, status, options, 0); }
+HOOK pid_t wait(int *status) { return wait4(-1, status, 0, 0); }
+HOOK pid_t wait3(int *status, int options, struct rusage *usage) { return wait4(-1, status, options, usage); }
+
+struct waitid_call {
+    idtype_t kind;
+    id_t id;
+    siginfo_t *info;
+    int options, result;
+};
+static int look_waitid(void *given) {
+    struct waitid_call *call = given;
+    call->info->si_pid = 0;
+    call->result = REAL(waitid)(call->kind, call->id, call->info, call->options | WNOHANG);
+    return call->result < 0 || call->info->si_pid != 0;
+}
+HOOK int waitid(idtype_t kind, id_t id, siginfo_t *info, int options) {
+    struct slot *me = ENTER("waitid");
+    if (!me || options & WNOHANG) return REAL(waitid)(kind, id, info, options);
+    siginfo_t own;
+    struct waitid_call call = {kind, id, info ? info : &own, options, 0};
+    return shim_poll(me, NEVER, look_waitid, &call) < 0 ? -1 : call.result;
+}
+HOOK int system(const char *command) {
+    struct slot *me = ENTER("system");
+    if (!me) return REAL(system)(command);
+    shim_leave(me);
+    int result = REAL(system)(command);
+    shim_return(me);
+    return result;
+}
+HOOK int pause(void) {
+    struct slot *me = ENTER("pause");
+    if (!me) return REAL(pause)();
+    while (shim_wait(me, 0, NEVER, 0) != BY_SIGNAL) {}
+    errno = EINTR;
+    return -1;
+}
+
+/* ---- X11 by xcb: an answer comes at once; so do the events that our own requests cause ---- */
+
+static void *in_xcb(const char *name) {
+    void *library = dlopen("libxcb.so.1", RTLD_LAZY | RTLD_NOLOAD);
+    void *found = library ? dlsym(library, name) : 0;
+    if (library) dlclose(library);
+    return found ? found : dlsym(RTLD_NEXT, name);
+}
+#define XCB(type, name, arguments, ...)                                                                                \
+    HOOK type name arguments {                                                                                         \
+        static type(*real) arguments;                                                                                  \
+        if (!real) real = (type(*) arguments)in_xcb(#name);                                                            \
+        answering++;                                                                                                   \
+        type result = real(__VA_ARGS__);                                                                               \
+        answering--;                                                                                                   \
+        return result;                                                                                                 \
+    }
+XCB(void *, xcb_wait_for_reply, (void *c, unsigned request, void **error), c, request, error)
+XCB(void *, xcb_wait_for_reply64, (void *c, uint64_t request, void **error), c, request, error)
+XCB(void *, xcb_request_check, (void *c, unsigned cookie), c, cookie)
+XCB(void *, xcb_connect, (const char *display, int *screen), display, screen)
+XCB(void *, xcb_connect_to_display_with_auth_info, (const char *display, void *auth, int *screen), display, auth, screen)
+XCB(void *, xcb_connect_to_fd, (int fd, void *auth), fd, auth)
+
+HOOK void *xcb_wait_for_event(void *c) {
+    static void *(*wait_for)(void *), *(*next)(void *), *(*answer)(void *, unsigned, void **);
+    static unsigned (*ask)(void *);
+    if (!wait_for) {
+        wait_for = (void *(*)(void *))in_xcb("xcb_wait_for_event");
+        next = (void *(*)(void *))in_xcb("xcb_poll_for_event");
+        ask = (unsigned (*)(void *))in_xcb("xcb_get_input_focus");
+        answer = (void *(*)(void *, unsigned, void **))in_xcb("xcb_get_input_focus_reply");
+    }
+    void *event = next(c);
+    if (event || !lockstep) return event ? event : wait_for(c);
+    answering++;
+    free(answer(c, ask(c), 0)); /* what comes before this answer is there then */
+    answering--;
+    event = next(c);
+    return event ? event : wait_for(c);
+}
