@@ -66,6 +66,10 @@ class SessionError(GameOnError, ValueError):
     """A recorded session is damaged, incomplete, locked, or of a newer version."""
 
 
+class DatasetError(GameOnError, ValueError):
+    """A dataset cannot be made as asked: a wrong option, no recordings, recordings that do not fit each other."""
+
+
 class VideoError(GameOnError, ValueError):
     """A video cannot be written or read: no such codec, damaged, cut short."""
 

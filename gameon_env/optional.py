@@ -13,8 +13,11 @@ EXTRA_OF = {
     "safetensors.torch": "torch",
     "tensorflow": "tensorflow",
     "stable_baselines3": "sb3",
+    "sb3_contrib": "sb3",
     "pynput": "pynput",
     "matplotlib": "all",
+    "ray": "ray",
+    "fsspec": "remote",
 }
 """Which extra of the distribution ``gameon-env`` brings which package."""
 

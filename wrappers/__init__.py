@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from wrappers.multi_discrete_actions import MultiDiscreteActions
     from wrappers.record_episode import RecordEpisode
     from wrappers.record_session import RecordSession
+    from wrappers.stack_frames import StackFrames
     from wrappers.sticky_keys import StickyKeys
     from wrappers.symmetric_actions import SymmetricActions
 
@@ -20,6 +21,7 @@ __all__ = [
     "MultiDiscreteActions",
     "RecordEpisode",
     "RecordSession",
+    "StackFrames",
     "StickyKeys",
     "SymmetricActions",
 ]
@@ -30,6 +32,7 @@ _MODULES = {
     "MultiDiscreteActions": "multi_discrete_actions",
     "RecordEpisode": "record_episode",
     "RecordSession": "record_session",
+    "StackFrames": "stack_frames",
     "StickyKeys": "sticky_keys",
     "SymmetricActions": "symmetric_actions",
 }

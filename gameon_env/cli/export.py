@@ -14,6 +14,7 @@ FORMATS = {
     "hdf5": ("hdf5_export", "One HDF5 file, of any size: pictures, input, sound. Plain h5py reads it."),
     "npz": ("npz_export", "One npz file, for data that fits into memory. Plain numpy reads it."),
     "torch": ("pytorch_export", "One .pt file. Plain torch.load reads it."),
+    "cache": ("cache_command", "No file: the frames decoded into the cache, so that trainings start at once."),
     "tensorflow": ("tensorflow_export", "TFRecord files in a folder, and a snippet that reads them."),
 }
 """Format -> its module in :mod:`gameon_env.export`, imported when it is used; its line in ``gameon export --help``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 from types import FrameType
@@ -15,6 +16,7 @@ from gameon_env.cli.record_steps import record_steps
 from gameon_env.errors import GameOnError
 from gameon_env.games.profile import Attach
 from gameon_env.recording.recorder import RecorderStatus, SessionRecorder
+from gameon_env.recording.recorder_options import RecorderOptions
 
 SAY_EVERY_S = 10
 """Where nobody watches a terminal, a line is enough now and then."""
@@ -54,6 +56,12 @@ def command(
     attach = _attach(window, monitor, region)
     keys = {"pause_key": _key(pause_key), "stop_key": _key(stop_key)}
     if steps:
+        spare = {
+            "--title": title, "--quality": quality, "--all-keys": all_keys, "--always": always,
+            "--microphone": microphone != "none", "--audio": audio not in ("default", "none"),
+        }  # fmt: skip
+        _check_steps([name for name, given in spare.items() if given])
+        RecorderOptions(duration_s=duration, stop_key=keys["stop_key"], pause_key=None).check()
         record_steps(game, display, attach, seed=seed, duration_s=duration, folder=data_dir, stop_key=keys["stop_key"])
         return
     recorder = SessionRecorder(
@@ -66,14 +74,32 @@ def command(
     def ask(number: int, _: FrameType | None) -> None:
         asked.append("signal " + signal.Signals(number).name)
 
-    handlers = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.signal(number, ask) for number in _ending()}
     try:
         recorder.start()
         _watch(recorder, asked)
-        recorder.stop(asked[0] if asked else "stopped")
     finally:
+        if recorder.running:  # nobody reads what is printed any more
+            recorder.stop(asked[0] if asked else "stopped")
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def _check_steps(names: list[str]) -> None:
+    if names:
+        raise GameOnError(
+            f"{', '.join(names)} cannot be had with --steps: rows hold the pictures and controls of the profile at "
+            "its own rate. Leave it out, or record a session: without --steps"
+        )
+
+
+def _ending() -> list[signal.Signals]:
+    """Ctrl-C, and what a shutdown and a closed terminal send; under nohup the last is ignored, and stays so."""
+    hang_up = getattr(signal, "SIGHUP", None)
+    ending = [signal.SIGINT, signal.SIGTERM]
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:
+        ending.append(hang_up)
+    return ending
 
 
 def _watch(recorder: SessionRecorder, asked: list[str]) -> None:
@@ -120,6 +146,11 @@ def status_line(status: RecorderStatus) -> str:
 def _attach(window: str | None, monitor: int | None, region: str | None) -> Attach | None:
     if (window, monitor, region).count(None) < 2:
         raise GameOnError("--window, --monitor and --region exclude each other: give one of them")
+    if window is not None:
+        try:
+            re.compile(window)
+        except re.error as error:
+            raise GameOnError(f"--window must be a regular expression; {window!r} is none: {error}") from None
     if region is None:
         return None if window is None and monitor is None else Attach(window=window, monitor=monitor)
     try:

@@ -68,8 +68,12 @@ def record_steps(
         env.close()
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    console.print(f"{episodes} episodes, {steps} steps: {env.recording_path}")
+    console.print(f"{_count(episodes, 'episode')}, {_count(steps, 'step')}: {env.recording_path}")
 
 
 def _choice(attach: Attach) -> dict[str, Any]:
     return {"window": attach.window, "monitor": attach.monitor, "region": attach.region}
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -7,13 +7,19 @@ from dataclasses import asdict
 from datetime import datetime
 
 import numpy as np
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from gameon_env.recording.catalogue_rows import SessionEntry
 from gameon_env.recording.model import AUDIO_FILES, Health
 from gameon_env.recording.session import Session
+
+COLUMNS = ("session", "game", "began", "length", "frames", "events", "size", "who", "state", "tags")
+WIDE = 100
+"""Columns of a terminal that all of them fit in."""
+PIPE_WIDTH = 240
+"""Columns of a table that goes to a file or another program."""
 
 
 def state(entry: SessionEntry) -> str:
@@ -66,23 +72,29 @@ def health_facts(rows: Sequence[Health]) -> dict[str, float]:
 
 
 def print_table(entries: Sequence[SessionEntry], console: Console) -> None:
-    """One line each."""
-    table = Table("session", "game", "began", "length", "frames", "events", "size", "who", "state", "tags")
-    for column, keep in zip(table.columns, (True, False, True), strict=False):
-        column.no_wrap = keep
+    """One line each; on a narrow terminal without what ``show`` says as well."""
+    if not console.is_terminal:  # a file or a program has no width
+        console.width = max(console.width, PIPE_WIDTH)
+    table = Table(box=None, pad_edge=False, padding=(0, 1 if console.width < WIDE else 2, 0, 0), header_style="bold")
+    names = [name for name in COLUMNS if console.width >= WIDE or name not in ("events", "size")]
+    for name in names:
+        least = {"game": 8, "state": 9}.get(name)
+        justify: JustifyMethod = "right" if name in ("length", "frames", "events", "size") else "left"
+        table.add_column(name, no_wrap=least is None and name != "tags", min_width=least, justify=justify)
     for entry in entries:
-        table.add_row(
-            entry.id[:8],
-            entry.game,
-            local_time(entry.started_at),
-            length(entry.duration_ns),
-            _number(entry.frames) + (f" (-{entry.dropped})" if entry.dropped else ""),
-            _number(entry.events),
-            size(entry.size_bytes),
-            entry.who,
-            state(entry),
-            ", ".join(entry.tags),
-        )
+        cells = {
+            "session": entry.id[:8],
+            "game": entry.game,
+            "began": local_time(entry.started_at)[:16],
+            "length": length(entry.duration_ns),
+            "frames": _number(entry.frames) + (f" (-{entry.dropped})" if entry.dropped else ""),
+            "events": _number(entry.events),
+            "size": size(entry.size_bytes),
+            "who": entry.who,
+            "state": state(entry),
+            "tags": ", ".join(entry.tags),
+        }
+        table.add_row(*(cells[name] for name in names))
     console.print(table)
 
 

@@ -19,6 +19,7 @@ from gameon_env.errors import SessionError, UnknownNameError, suggest
 from gameon_env.recording.catalogue import Catalogue
 from gameon_env.recording.catalogue_rows import SessionEntry, read_entry
 from gameon_env.recording.model import DATABASE_FILE, Status, Who
+from gameon_env.recording.recovery import is_session_folder
 from gameon_env.recording.redaction import Redaction, finish_redaction, redaction_pending
 from gameon_env.recording.redaction import redact as redact_session
 from gameon_env.recording.verification import Problem, verify
@@ -186,26 +187,26 @@ def verify_sessions(
         raise typer.BadParameter("name sessions, or give --all")
     if every:
         with Catalogue(data_dir, create=False) as catalogue:
-            entries = catalogue.sessions()
+            named: dict[Path, str | None] = {entry.folder: entry.id for entry in catalogue.sessions()}
     else:
-        entries = [_find(key, data_dir) for key in sessions or ()]
-    console, found = open_console(soft_wrap=True), dict[str, list[Problem]]()
-    for entry in entries:
-        problems = found[entry.id] = verify(entry.folder)
+        named = dict(_named(key, data_dir) for key in sessions or ())
+    console, found = open_console(soft_wrap=True), dict[Path, list[Problem]]()
+    for folder in named:
+        problems = found[folder] = verify(folder)
         if as_json:
             continue
         verdict = Text("sound", "green") if not problems else Text("not sound", "red")
-        console.print(Text.assemble((entry.folder.name, "bold"), ": ", verdict))
+        console.print(Text.assemble((folder.name, "bold"), ": ", verdict))
         for problem in problems:
             console.print(f"  {problem.what}\n    {problem.remedy}")
     if as_json:
         rows = [
             {
-                "id": entry.id,
-                "folder": str(entry.folder),
-                "problems": [{"what": problem.what, "remedy": problem.remedy} for problem in found[entry.id]],
+                "id": name,
+                "folder": str(folder),
+                "problems": [{"what": problem.what, "remedy": problem.remedy} for problem in found[folder]],
             }
-            for entry in entries
+            for folder, name in named.items()
         ]
         typer.echo(json.dumps(rows, indent=2))
     if any(found.values()):
@@ -240,6 +241,18 @@ def _find(key: str, data_dir: Path | None) -> SessionEntry:
         return read_entry(Path(key).absolute())
     with Catalogue(data_dir, create=False) as catalogue:
         return catalogue.find(key)
+
+
+def _named(key: str, data_dir: Path | None) -> tuple[Path, str | None]:
+    """A session's folder and its id, which a damaged one does not tell."""
+    if not is_session_folder(Path(key)):
+        entry = _find(key, data_dir)
+        return entry.folder, entry.id
+    folder = Path(key).absolute()
+    try:
+        return folder, read_entry(folder).id
+    except SessionError:
+        return folder, None
 
 
 def _refresh(entry: SessionEntry, data_dir: Path | None) -> None:

@@ -108,12 +108,17 @@ def load_episodes(paths: str | Path | Sequence[str | Path]) -> list[Episode]:
         paths = [paths]
     return [
         Episode(file, index)
-        for file in _find_files([Path(path) for path in paths])
+        for file in find_files([Path(path) for path in paths])
         for index in range(len(open_reader(file, anew=True).episodes))
     ]
 
 
-def _find_files(paths: Sequence[Path]) -> list[Path]:
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """The trajectory files among ``paths`` and in the folders among them.
+
+    Raises:
+        TrajectoryError: one of them does not exist, or is a folder that holds none.
+    """
     files: list[Path] = []
     for path in paths:
         if path.is_dir():

@@ -183,7 +183,7 @@ def _open(path: Path) -> Any:
     try:
         container = av.open(finished_view(path) or str(path), metadata_errors="replace")
     except FileNotFoundError as error:
-        raise VideoError(f"the video {path} does not exist") from error
+        raise VideoError(f"the video {path} does not exist: bring it back, or leave this recording out") from error
     except (av.FFmpegError, OSError) as error:
         raise VideoError(
             f"{path} cannot be read as a video ({error}): it is none, or too little is left of it"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.recording import Floats, Int64, Mask, Recording
+from gameon_env.errors import DatasetError
 from gameon_env.keys import MOUSE_MOTION, MOUSE_WHEEL
 
 

@@ -6,8 +6,7 @@ import multiprocessing
 import os
 import queue
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from gameon_env.datasets.cached_frames import CachedFrames
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.frame_cache import FrameCache, Progress
+from gameon_env.datasets.ray_cluster import RayCluster, RayPool, check_here
 from gameon_env.datasets.recording import Recording
-from gameon_env.errors import StorageError
+from gameon_env.errors import DatasetError, StorageError
 
 _LOOK_S = 0.2
 """Between two reports."""
 _reports: Any = None
-"""In a worker: where it tells what it has done."""
+"""In a worker process: where it tells what it has done. On another machine it cannot."""
 
 
 def build_caches(
@@ -34,7 +33,7 @@ def build_caches(
     rows: Sequence[npt.ArrayLike | None] | None = None,
     *,
     cache: FrameCache | None = None,
-    workers: int | None = None,
+    workers: int | RayCluster | None = None,
     progress: Progress | None = None,
 ) -> list[CachedFrames]:
     """The frames of all recordings; those that are not in the cache yet are decoded, several recordings at a time.
@@ -44,12 +43,14 @@ def build_caches(
         size, letterbox: as in :meth:`FrameCache.open`.
         rows: for each recording, those that are needed; None: all.
         cache: where to; None: the user's.
-        workers: processes; None: one for each processor. One for each recording at most.
+        workers: processes, one for each recording at most; None: one for each processor. Or a Ray cluster, whose
+            machines all have the cache's folder and the recordings at the same paths.
         progress: told how many frames of how many are done, of all recordings that have to be decoded together.
 
     Raises:
         StorageError: no room for all of them, said before anything is decoded; or a worker died. What is finished is
             kept.
+        MissingPartError: Ray is not installed.
         VideoError, TrajectoryError: a recording is damaged.
     """
     cache = cache or FrameCache()
@@ -80,41 +81,58 @@ class _Job:
     def count(self) -> int:
         return self.recording.num_frames if self.rows is None else len(np.unique(np.asarray(self.rows)))
 
-    def open(self, progress: Progress, threads: int) -> CachedFrames:
+    def open(self, progress: Progress | None, threads: int) -> CachedFrames:
         return self.cache.open(self.recording, self.size, self.letterbox, self.rows, progress=progress, threads=threads)
 
 
-def _build_all(jobs: Sequence[_Job], workers: int | None, progress: Progress | None) -> list[CachedFrames]:
-    cores = os.cpu_count() or 1
-    workers = min(workers or cores, len(jobs))
-    threads = max(1, min(8, cores // max(1, workers)))
+def _build_all(jobs: Sequence[_Job], workers: int | RayCluster | None, progress: Progress | None) -> list[CachedFrames]:
     report = _Report([job.count for job in jobs], progress)
-    if workers <= 1:
+    if isinstance(workers, RayCluster) and jobs:
+        with workers.connect() as cluster:
+            return _build_apart(jobs, cluster, 1, report, None)
+    cores = os.cpu_count() or 1
+    processes = min(cores if workers is None or isinstance(workers, RayCluster) else workers, len(jobs))
+    threads = max(1, min(8, cores // max(1, processes)))
+    if processes <= 1:
         return [job.open(partial(report, number), threads) for number, job in enumerate(jobs)]
-    frames: dict[int, CachedFrames] = {}
     context = multiprocessing.get_context("spawn")  # a fork would copy the locks of other threads as they are held now
     reports = context.Queue()
-    with ProcessPoolExecutor(workers, context, _begin, (reports,)) as pool:
-        # The longest first: otherwise one may be left to run alone at the end.
-        order = sorted(range(len(jobs)), key=lambda number: -jobs[number].count)
-        waiting = {pool.submit(_work, number, jobs[number], threads): number for number in order}
-        try:
-            while waiting:
-                done, _ = wait(waiting, _LOOK_S, FIRST_COMPLETED)
+    try:
+        with ProcessPoolExecutor(processes, context, _begin, (reports,)) as pool:
+            return _build_apart(jobs, pool, threads, report, reports)
+    finally:
+        reports.close()
+
+
+def _build_apart(
+    jobs: Sequence[_Job], pool: Executor, threads: int, report: _Report, reports: Any
+) -> list[CachedFrames]:
+    """``reports``: where the workers tell how far they are; None: they tell when they are done."""
+    frames: dict[int, CachedFrames] = {}
+    # The longest first: otherwise one may be left to run alone at the end.
+    order = sorted(range(len(jobs)), key=lambda number: -jobs[number].count)
+    waiting: dict[Future[None], int] = {}
+    most = pool.workers if isinstance(pool, RayPool) else len(jobs)
+    try:
+        while order or waiting:
+            while order and len(waiting) < most:
+                number = order.pop(0)
+                waiting[pool.submit(_work, number, jobs[number], threads)] = number
+            done, _ = wait(waiting, _LOOK_S, FIRST_COMPLETED)
+            if reports is not None:
                 _pass_on(reports, report)
-                for future in done:
-                    future.result()
-                    number = waiting.pop(future)
-                    frames[number] = jobs[number].open(partial(report, number), threads)
-                    report(number, jobs[number].count)
-        except BrokenProcessPool as error:
-            raise StorageError(
-                f"a process that filled the frame cache {jobs[0].cache.folder} died: killed, or out of memory. What "
-                "was finished is kept: start again, with fewer workers where memory is short"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-            reports.close()
+            for future in done:
+                future.result()
+                number = waiting.pop(future)
+                frames[number] = jobs[number].open(partial(report, number), threads)
+                report(number, jobs[number].count)
+    except BrokenExecutor as error:
+        raise StorageError(
+            f"a process that filled the frame cache {jobs[0].cache.folder} died: killed, or out of memory. What "
+            f"was finished is kept: start again, with fewer workers where memory is short. {error}"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
     return [frames[number] for number in range(len(jobs))]
 
 
@@ -146,4 +164,7 @@ def _begin(reports: Any) -> None:
 
 
 def _work(number: int, job: _Job, threads: int) -> None:
-    job.open(lambda done, _: _reports.put((number, done)), threads).close()
+    if _reports is None:
+        check_here(job.recording.path)
+    tell = None if _reports is None else lambda done, _: _reports.put((number, done))
+    job.open(tell, threads).close()

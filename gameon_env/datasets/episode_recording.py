@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,6 @@ import numpy.typing as npt
 from gameon_env.data_processing.mel import MEL_BINS, MEL_RATE_HZ
 from gameon_env.data_processing.step_table import LASTING_AXES
 from gameon_env.data_processing.trajectory import Episode
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.pictures import inner_size, place, resized
 from gameon_env.datasets.recording import (
     AudioFeatures,
@@ -26,7 +26,7 @@ from gameon_env.datasets.recording import (
     waveform_samples,
 )
 from gameon_env.datasets.session_checks import MAX_NS, MAX_POSITIVE, MAX_SIDE, MAX_VALUE, MIN_POSITIVE
-from gameon_env.errors import TrajectoryError
+from gameon_env.errors import DatasetError, TrajectoryError
 from gameon_env.keys import BUTTONS
 
 S = TypeVar("S", bound=np.generic)
@@ -51,9 +51,11 @@ class EpisodeRecording(Recording):
                 raise TrajectoryError(
                     f"{self.path} has no column {column!r}, so that it cannot be learned from: {remedy}"
                 )
-        if not episode.controls or len(set(episode.controls)) != len(episode.controls):
-            raise TrajectoryError(f"{self.path}: its controls are {episode.controls}, expected names, each once")
-        self.controls = episode.controls
+        names = episode.controls
+        if not names or len(set(names)) != len(names):
+            raise TrajectoryError(f"{self.path}: its controls are {names}, expected names, each once")
+        self.controls = _of_the_game(metadata, names)
+        self._columns = [names.index(name) for name in self.controls]
         self.id = id or f"{self.path.name}:{number}"
         session = metadata.get("session")
         self.group = session if isinstance(session, str) and session else self.id
@@ -79,10 +81,11 @@ class EpisodeRecording(Recording):
     def steps(self, *, fps: float | None = None, frame_skip: int = 1, latency_ms: float = 0.0) -> RecordedSteps:
         episode = self.episode
         merged = frame_skip * self._rows_a_step(fps)
-        inputs, rewards = episode.inputs, episode.rewards
+        inputs, rewards = episode.inputs[:, self._columns], episode.rewards
         if not (np.abs(inputs) < MAX_VALUE).all():
             raise TrajectoryError(f"{self.path}: its inputs hold what is no number, or none that a device gives")
-        presses = episode.presses if "presses" in episode.columns else np.zeros(inputs.shape, np.uint8)
+        counted = "presses" in episode.columns
+        presses = episode.presses[:, self._columns] if counted else np.zeros(inputs.shape, np.uint8)
         later = self._rows_later(latency_ms)
         times = episode.timestamps
         begins, stops, runs = _groups(episode.is_valid[:-1], merged, later)
@@ -153,7 +156,9 @@ class EpisodeRecording(Recording):
                 f"{self.path} holds {values.shape[1]} values of sound a step; asked for are {width} ({features}). "
                 "Ask for what it holds, or for none: include_audio=False"
             )
-        values[~there] = 0
+        if "audio_mask" in self.episode.columns:
+            there &= self.episode.column("audio_mask", np.maximum(rows, 0)).astype(bool)
+        values[rows < 0] = 0
         return values, there
 
     def _rows_a_step(self, fps: float | None) -> int:
@@ -188,6 +193,14 @@ class EpisodeRecording(Recording):
         if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
             raise TrajectoryError(f"{self.path}: its pictures are {height}x{width}, expected 1 to {MAX_SIDE} each way")
         return height, width
+
+
+def _of_the_game(metadata: Mapping[str, Any], names: tuple[str, ...]) -> tuple[str, ...]:
+    """An export of several games has the controls of all of them, and says which are this game's own."""
+    own = metadata.get("game_controls")
+    if not isinstance(own, list) or not own or not all(isinstance(name, str) for name in own):
+        return names
+    return tuple(dict.fromkeys(own)) if set(own) <= set(names) else names
 
 
 def _groups(valid: Mask, merged: int, later: int) -> tuple[Int64, Int64, Int64]:

@@ -30,9 +30,8 @@ from gameon_env.datasets.cache_space import (
     touch,
 )
 from gameon_env.datasets.cached_frames import CachedFrames
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.recording import Int64, Recording
-from gameon_env.errors import StorageError
+from gameon_env.errors import DatasetError, StorageError
 from gameon_env.paths import cache_dir
 
 DEFAULT_MAX_BYTES = 64 * 2**30

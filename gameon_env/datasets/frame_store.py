@@ -9,9 +9,10 @@ import numpy as np
 
 from gameon_env.datasets.cache_build import build_caches
 from gameon_env.datasets.cached_frames import CachedFrames
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.frame_cache import FrameCache, Progress
+from gameon_env.datasets.ray_cluster import RayCluster
 from gameon_env.datasets.recording import Int64, Pixels, Recording
+from gameon_env.errors import DatasetError
 
 
 class FrameStore:
@@ -59,14 +60,14 @@ class FrameStore:
             raise DatasetError(f"out must be {shape} uint8 and contiguous, it is {out.shape} {out.dtype}")
         if self._cache is None:
             self._decode(recording, rows, out)
-        elif len(recording) and (recording == recording[0]).all():
-            self._cached(int(recording[0]), self._cache).gather(rows.ravel(), out.reshape(-1, *self.size, 3))
+        elif len(recording) == 1 or (len(recording) and (recording == recording[0]).all()):
+            self._cached(recording.item(0), self._cache).gather(rows.ravel(), out.reshape(-1, *self.size, 3))
         else:
             for window, number in enumerate(recording.tolist()):
                 self._cached(number, self._cache).gather(rows[window], out[window])
         return out
 
-    def prepare(self, progress: Progress | None = None, workers: int | None = None) -> None:
+    def prepare(self, progress: Progress | None = None, workers: int | RayCluster | None = None) -> None:
         """Decode into the cache, where there is one, all that is not in it yet."""
         if self._cache is not None:
             frames = build_caches(

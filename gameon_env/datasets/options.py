@@ -9,9 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.recording import AudioFeatures, AudioSource
-from gameon_env.errors import suggest
+from gameon_env.errors import DatasetError, suggest
 
 Split = Literal["train", "val", "test"]
 Target = Literal["all", "last"]

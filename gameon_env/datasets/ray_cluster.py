@@ -6,16 +6,31 @@ All machines need this package, and the recordings (and the cache folder) at the
 from __future__ import annotations
 
 import importlib
+import platform
+import socket
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
-from gameon_env.datasets.dataset_error import DatasetError
-from gameon_env.errors import StorageError
+from gameon_env.errors import DatasetError, StorageError
 from gameon_env.optional import require
 
 T = TypeVar("T")
+
+
+def check_here(path: Path) -> None:
+    """See that a recording is there on the machine where this runs.
+
+    Raises:
+        DatasetError: it is not.
+    """
+    if not path.exists():
+        raise DatasetError(
+            f"{path} is not there on the machine {platform.node()}: machines that work together need the recordings at "
+            "the same path, on a file system that they share"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +76,9 @@ class RayPool(Executor):
         self._connected = not self._ray.is_initialized()
         if self._connected:
             try:
+                _see(cluster.address)
                 self._ray.init(cluster.address, log_to_driver=False, logging_level="error")
-            except (ConnectionError, ValueError, RuntimeError) as error:
+            except (OSError, ValueError, RuntimeError) as error:
                 raise StorageError(
                     f"there is no Ray cluster at {cluster.address} ({error}): start one with ray start --head, or see "
                     "its address with ray status"
@@ -102,6 +118,14 @@ class RayPool(Executor):
         if self._connected:
             self._connected = False
             self._ray.shutdown()
+
+
+def _see(address: str) -> None:
+    """Whether anybody is there: Ray itself asks for a minute."""
+    host, colon, port = address.rpartition(":")
+    if colon and "//" not in address and port.isdecimal():
+        with socket.create_connection((host, int(port)), timeout=10):
+            pass
 
 
 def _call(module: str, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Exception | None]:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gameon_env.data_processing.trajectory import SUFFIXES_READ, load_episodes
-from gameon_env.datasets.dataset_error import DatasetError
+from gameon_env.data_processing.trajectory import SUFFIXES_READ, Episode, find_files, load_episodes
 from gameon_env.datasets.episode_recording import EpisodeRecording
 from gameon_env.datasets.recording import RecordedSteps, Recording
+from gameon_env.datasets.remote_file import local_copy
 from gameon_env.datasets.session_checks import reading
 from gameon_env.datasets.session_recording import SessionRecording
-from gameon_env.errors import GameOnError, SessionError, TrajectoryError, UnknownNameError, suggest
+from gameon_env.errors import DatasetError, GameOnError, SessionError, TrajectoryError, UnknownNameError, suggest
 from gameon_env.recording.catalogue import Catalogue
 from gameon_env.recording.catalogue_rows import SessionEntry
 from gameon_env.recording.model import DATABASE_FILE
@@ -45,7 +45,8 @@ def find(
 
     Args:
         source: ``gameon.db`` or its folder, a session's folder, a trajectory file (``.hdf5``, ``.h5``, ``.npz``), or
-            a folder of sessions or trajectory files.
+            a folder of sessions or trajectory files. A single trajectory file may be a URL (``s3://...``): see
+            :func:`gameon_env.datasets.remote_file.local_copy`.
         game_name: only of this game; upper and lower case are the same.
         sessions: only these: ids, beginnings of ids, names of folders. What is wrong with one of these is an error.
 
@@ -54,7 +55,7 @@ def find(
         UnknownNameError: there is no such game or session; the message suggests the nearest.
         SessionError, VideoError, TrajectoryError: a recording that was asked for by name cannot be used.
     """
-    source = Path(source).expanduser()
+    source = local_copy(source).expanduser()
     if source.is_dir() and (source / CATALOGUE_FILE).is_file():
         source = source / CATALOGUE_FILE
     if source.suffix in SUFFIXES_READ:
@@ -67,6 +68,11 @@ def find(
         if folders:
             oldest_first = sorted(map(_Candidate.of, folders), key=lambda candidate: candidate.started_at)
             return _sessions(oldest_first, source, game_name, sessions, named=False)
+        if not any(path.suffix in SUFFIXES_READ for path in source.rglob("*")):
+            raise DatasetError(
+                f"{source} holds no {CATALOGUE_FILE}, no session and no trajectory file "
+                f"({', '.join(SUFFIXES_READ)}). {HOW_TO_RECORD}"
+            )
         return _episodes(source, game_name, sessions)
     if source.exists() or source.suffix == ".db":
         return _catalogued(source, game_name, sessions)
@@ -176,7 +182,7 @@ def _episodes(source: Path, game_name: str | None, sessions: Sequence[str] | Non
     numbers: dict[Path, int] = {}
     candidates = []
     others: set[str] = set()
-    for episode in load_episodes(source):
+    for episode in _readable(source, sessions, found):
         numbers[episode.path] = number = numbers.get(episode.path, -1) + 1
         name = episode.path.relative_to(source).as_posix() if source.is_dir() else episode.path.name
         try:
@@ -192,6 +198,22 @@ def _episodes(source: Path, game_name: str | None, sessions: Sequence[str] | Non
             others.add(recording.game)
     found.recordings.extend(_named_episodes(candidates, sessions, source))
     return _some(found, source, game_name, others)
+
+
+def _readable(source: Path, sessions: Sequence[str] | None, found: Found) -> list[Episode]:
+    """The episodes of all files; of a folder, those that are damaged are left out, unless they are asked for."""
+    if source.is_file():
+        return load_episodes(source)
+    episodes: list[Episode] = []
+    for file in find_files([source]):
+        name = file.relative_to(source).as_posix()
+        try:
+            episodes += load_episodes(file)
+        except TrajectoryError as error:
+            if any(name.startswith(wanted) or wanted.startswith(name) for wanted in sessions or ()):
+                raise
+            found.left_out[name] = str(error)
+    return episodes
 
 
 def _named_episodes(

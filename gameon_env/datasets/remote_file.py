@@ -17,8 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from gameon_env.data_processing.trajectory import SUFFIXES_READ
-from gameon_env.datasets.dataset_error import DatasetError
-from gameon_env.errors import GameOnError, MissingPartError, StorageError
+from gameon_env.errors import DatasetError, GameOnError, MissingPartError, StorageError
 from gameon_env.optional import require
 from gameon_env.paths import cache_dir
 
@@ -38,8 +37,10 @@ def is_url(path: object) -> bool:
     return isinstance(path, str) and "://" in path
 
 
-def local_path(url: str) -> Path | None:
-    """The path that a ``file://`` URL means; None: it is another's."""
+def local_path(url: str | Path) -> Path | None:
+    """The path that this is, or that a ``file://`` URL means; None: it lies elsewhere."""
+    if not isinstance(url, str) or not is_url(url):
+        return Path(url)
     scheme, _, _ = url.partition("://")
     if scheme.lower() not in ("file", "local"):
         return None
@@ -47,8 +48,8 @@ def local_path(url: str) -> Path | None:
     return Path(system._strip_protocol(path))
 
 
-def local_copy(url: str) -> Path:
-    """The local file with this URL's content, fetched when it is not there yet or changed since.
+def local_copy(url: str | Path) -> Path:
+    """The path itself, or the local file with this URL's content, fetched when it is not there yet or changed since.
 
     Copies lie in the user's cache folder. What says whether it changed is what the file system tells: its size, and its
     ETag or its time.
@@ -61,6 +62,7 @@ def local_copy(url: str) -> Path:
     local = local_path(url)
     if local is not None:
         return local
+    url = str(url)
     name = url.partition("://")[2].rsplit("/", 1)[-1]
     if Path(name).suffix not in SUFFIXES_READ:
         raise DatasetError(

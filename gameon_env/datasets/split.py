@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Literal, TypeVar
 
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.recording import Recording
+from gameon_env.errors import DatasetError
 
 R = TypeVar("R", bound=Recording)
 SPLITS: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")

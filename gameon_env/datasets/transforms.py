@@ -11,8 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.recording import Floats, Pixels
+from gameon_env.errors import DatasetError
 
 PARTNERS = (
     {"key:a": "key:d", "key:left": "key:right", "key:q": "key:e", "key:numpad_4": "key:numpad_6"}

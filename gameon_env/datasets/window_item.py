@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.recording import Floats, Int64, Mask
+from gameon_env.errors import DatasetError
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gameon_env.datasets.alignment import align
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.frame_cache import FrameCache, Progress
 from gameon_env.datasets.frame_store import FrameStore
 from gameon_env.datasets.options import DatasetOptions
+from gameon_env.datasets.ray_cluster import RayCluster
 from gameon_env.datasets.recording import Int64, Pixels, RecordedSteps, Recording
 from gameon_env.datasets.recordings import find
 from gameon_env.datasets.sound_store import SoundOptions, SoundStore
@@ -27,7 +27,7 @@ from gameon_env.datasets.split import choose_split
 from gameon_env.datasets.transforms import Augmentation, transformed
 from gameon_env.datasets.window_item import WindowBatch, WindowItem
 from gameon_env.datasets.window_table import StepColumns, windows_of
-from gameon_env.errors import GameOnError
+from gameon_env.errors import DatasetError, GameOnError
 
 MAX_SOUND_NS = 10e9
 
@@ -127,8 +127,7 @@ class Windows:
         at = operator.index(index)
         if not -len(self) <= at < len(self):
             raise IndexError(f"there are {len(self)} windows; asked for {index}")
-        batch = self._untransformed(np.array([at % len(self)], np.int64), None)
-        return self._changed(batch.item(0), epoch)
+        return self._changed(self._window(at % len(self)), epoch)
 
     def batch(self, indices: npt.ArrayLike, *, epoch: int | None = None, out: Pixels | None = None) -> WindowBatch:
         """Windows ``indices (B,)``, stacked.
@@ -144,13 +143,13 @@ class Windows:
             return batch
         return batch.with_items([self._changed(batch.item(row), epoch) for row in range(len(wanted))])
 
-    def prepare(self, progress: Progress | None = None, workers: int | None = None) -> None:
+    def prepare(self, progress: Progress | None = None, workers: int | RayCluster | None = None) -> None:
         """Fill the cache with all that is not in it yet. Without a cache there is nothing to do; without this call
         a recording is decoded when its first window is asked for.
 
         Args:
             progress: told how many frames of how many are done.
-            workers: processes; None: one for each processor.
+            workers: processes, or a Ray cluster; None: one for each processor.
 
         Raises:
             StorageError: there is no room.
@@ -198,6 +197,32 @@ class Windows:
         if len(wanted) and not -len(self) <= wanted.min() <= wanted.max() < len(self):
             raise IndexError(f"there are {len(self)} windows; asked for {wanted.min()} to {wanted.max()}")
         return np.where(wanted < 0, wanted + len(self), wanted)
+
+    def _window(self, at: int) -> WindowItem:
+        """One window: as a batch of one, by slices, which cost less than indexing by arrays does."""
+        options, columns = self.options, self.columns
+        first, number = self.table.start.item(at), self.table.recording.item(at)
+        stop = first + options.sequence_length
+        if self.table.length.item(at) < options.sequence_length:
+            return self._untransformed(np.array([at]), None).item(0)
+        frames = self._frames.read(self.table.recording[at : at + 1], columns.frame[None, first:stop])
+        audio = audio_mask = None
+        mask = np.ones(options.sequence_length, np.bool_)
+        if self._sound is not None:
+            rows = np.arange(first, stop)[None]
+            sound, recorded = self._sound.read(self.table.recording[at : at + 1], rows, mask[None])
+            audio, audio_mask = sound[0], recorded[0]
+        return WindowItem(
+            frames[0],
+            (columns.inputs[stop - 1] if options.target == "last" else columns.inputs[first:stop]).copy(),
+            audio,
+            audio_mask,
+            columns.t_ns[first:stop].copy(),
+            mask,
+            self._control_mask[number].copy(),
+            self.recordings[number].id,
+            at,
+        )
 
     def _untransformed(self, wanted: Int64, out: Pixels | None) -> WindowBatch:
         options, columns = self.options, self.columns

@@ -1,4 +1,4 @@
-"""``GameOn-Desktop-v0``: any game on a desktop as a Gymnasium environment, in real time."""
+"""``GameOn-Desktop-v0``: any game on a desktop as a Gymnasium environment, in real time or in lockstep."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from gameon_env.clock import Pacer, now_ns
+from gameon_env.clock import now_ns
 from gameon_env.controls import ActionEncoder, Command, Controls
 from gameon_env.data_processing.resize import observe
 from gameon_env.desktop.display import display_alive, private_display_possible
@@ -20,6 +20,7 @@ from gameon_env.desktop.inject import check_button
 from gameon_env.envs.episode_start import EpisodeStart
 from gameon_env.envs.guard import HANG_S, Guard
 from gameon_env.envs.live_game import LiveGame
+from gameon_env.envs.lockstep_time import choose_pacer, choose_time
 from gameon_env.envs.referee import Referee
 from gameon_env.errors import (
     ActionError,
@@ -54,7 +55,8 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         game: a profile's name, or the path of a TOML file.
         display: ``private`` (a virtual one), ``current``, ``:N``, or ``auto``: private where possible, but the
             current one for a profile that attaches to what is on the screen.
-        time: ``real``.
+        time: ``real``, or ``lockstep``: on Linux, for a game that is launched on a private display, each step grants
+            it exactly one period of virtual time, as fast as it can use it; all times in ``info`` are virtual then.
         fps: steps per second; the profile's without it.
         observation_size: ``(height, width)``.
         render_mode: ``rgb_array`` for full-size frames from :meth:`render`, or None.
@@ -98,11 +100,15 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         self._emergency_stop = check_button(emergency_stop or self.profile.emergency_stop)
         target = Attach.read(Table(_as_lists(attach), self.profile.path, "attach.")) if attach else None
         self._check_possible(target)
-        self._game = LiveGame(self.profile, self._choose_display(display, target), target)
+        chosen = self._choose_display(display, target)
+        self.time = time
+        """``real`` or ``lockstep``."""
+        self._time = choose_time(time, self.profile, private=chosen == "private")
+        self._game = LiveGame(self.profile, chosen, target, time=self._time)
         self._referee = Referee(self.profile)
         self._start = EpisodeStart(self._game, self._referee, self.observation_size, self._check_guard)
         self._encoder = ActionEncoder(self.controls)
-        self._pacer = Pacer(int(1e9 / self.fps))
+        self._pacer = choose_pacer(self._time, self.fps)
         self._guard: Guard | None = None
         self._guarded_generation = 0
         self._frame: Frame | None = None
@@ -154,7 +160,7 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
             "wheel_scale": self.controls.wheel_scale,
             "window_size": list(self.controls.window_size),
             "observation_size": list(self.observation_size),
-            "time": "real",
+            "time": self.time,
         }
 
     def reset(
@@ -181,7 +187,8 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
             self._guard.check()
         self._pacer.restart()
         info = self._info(view, late_ns=0, capture_ns=0, inject_t_ns=view.frame.t_ns)
-        if launched and self.profile.launch is not None and self.profile.launch.takes_seed:
+        launch = self.profile.launch
+        if launched and launch is not None and (launch.takes_seed or self._time.virtual):
             info["seed"] = game_seed
         return self._observation, info
 
@@ -206,7 +213,7 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         commands, applied = self._encode(action)
         presses = np.zeros(len(self.controls), np.uint8)
         end_reason, focused = "", False
-        start_ns = inject_t_ns = now_ns()
+        start_ns, inject_t_ns = now_ns(), self._time.now_ns()
         late_ns = 0
         view: GameView | None = None
         try:
@@ -235,7 +242,7 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         if view is None:  # the last good picture stays what is seen
             assert self._frame is not None
             self._observation = self._observation.copy()
-            view = self._game.view(Frame(self._frame.pixels, now_ns()))
+            view = self._game.view(Frame(self._frame.pixels, self._time.now_ns()))
         reward, over = self._referee.judge(view)
         if view.exit_code is not None and not end_reason:
             end_reason = self._why_process_ended(view.exit_code)
@@ -361,8 +368,8 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
 
 
 def _check_options(time: object, fps: object, observation_size: object, render_mode: object, attach: object) -> None:
-    if time != "real":
-        raise ProfileError(f"time must be 'real' here; it is {time!r}")
+    if time not in ("real", "lockstep"):
+        raise ProfileError(f"time must be 'real' or 'lockstep'; it is {time!r}")
     if render_mode not in (None, "rgb_array"):
         raise ProfileError(f"render_mode must be 'rgb_array' or None; it is {render_mode!r}")
     if fps is not None and not (isinstance(fps, int | float) and math.isfinite(fps) and fps > 0):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
-from gameon_env.clock import now_ns
 from gameon_env.controls import Command
 from gameon_env.envs.live_game import LiveGame
 from gameon_env.envs.referee import Referee
@@ -30,6 +28,7 @@ class EpisodeStart:
     ) -> None:
         self._game = game
         self._profile = game.profile
+        self._time = game.time
         self._referee = referee
         self._smallest = smallest
         self._check = check
@@ -38,7 +37,7 @@ class EpisodeStart:
         """Start anew in the game that runs, or launch (or find) it. Returns whether it was launched or found now.
 
         Args:
-            game_seed: for the game's command line.
+            game_seed: for the game's command line, and for all its randomness in lockstep.
             seeded: the episode must have this seed, which only a launch can give.
 
         Raises:
@@ -64,7 +63,7 @@ class EpisodeStart:
 
     def _by_keys(self, seeded: bool) -> bool:
         reset, launch = self._profile.reset, self._profile.launch
-        needs_launch = seeded and launch is not None and launch.takes_seed
+        needs_launch = seeded and launch is not None and (launch.takes_seed or self._time.virtual)
         if reset.mode == "relaunch" or needs_launch or not self._game.running:
             return False
         try:
@@ -79,7 +78,7 @@ class EpisodeStart:
 
     def _wait_until_ready(self, *, launched: bool) -> None:
         reset, title = self._profile.reset, self._profile.title
-        end_ns = now_ns() + int(reset.timeout_s * 1e9)
+        end_ns = self._time.now_ns() + int(reset.timeout_s * 1e9)
         while not self._ready():
             self._check()
             code = self._game.exit_code()
@@ -88,7 +87,7 @@ class EpisodeStart:
                     f"{title} ended with exit code {code} before it could be played. Its last output:\n"
                     f"{self._game.output_tail(20)}"
                 )
-            if now_ns() > end_ns:
+            if self._time.now_ns() > end_ns:
                 over = self._referee.over_now()
                 found = f"it is over: {over}" if over else f"waited for {reset.ready or 'more than one colour'}"
                 raise GameCrashError(
@@ -97,7 +96,7 @@ class EpisodeStart:
                 )
             if launched:
                 self._game.adopt_largest_window()
-            time.sleep(LOOK_EVERY_S)
+            self._time.sleep(LOOK_EVERY_S)
 
     def _ready(self) -> bool:
         """Whether the game can be played: what the profile names, or any picture of more than one colour."""
@@ -118,12 +117,12 @@ class EpisodeStart:
             if step.kind == "tap":
                 self.tap(step.what, step.seconds)
                 continue
-            end_ns = now_ns() + int(step.seconds * 1e9)
-            while now_ns() < end_ns:
+            end_ns = self._time.now_ns() + int(step.seconds * 1e9)
+            while self._time.now_ns() < end_ns:
                 self._check()
                 if step.kind == "until" and self._referee.says(step.what, self._game.view(self._game.grab())):
                     break
-                _sleep_towards(end_ns)
+                self._sleep_towards(end_ns)
 
     def tap(self, control: str, seconds: float) -> None:
         """Hold a key or button for some seconds.
@@ -134,15 +133,14 @@ class EpisodeStart:
         self._check()
         if not self._game.focused:
             raise WindowError(f"{control} cannot be pressed: the game's window does not have the focus; click on it")
-        end_ns = now_ns() + int(seconds * 1e9)
+        end_ns = self._time.now_ns() + int(seconds * 1e9)
         try:
             self._game.inject([Command("press", control)])
-            while now_ns() < end_ns:
-                _sleep_towards(end_ns)
+            while self._time.now_ns() < end_ns:
+                self._sleep_towards(end_ns)
                 self._check()
         finally:
             self._game.release_all()
 
-
-def _sleep_towards(end_ns: int) -> None:
-    time.sleep(min(LOOK_EVERY_S, max((end_ns - now_ns()) * 1e-9, 0.0)))
+    def _sleep_towards(self, end_ns: int) -> None:
+        self._time.sleep(min(LOOK_EVERY_S, max((end_ns - self._time.now_ns()) * 1e-9, 0.0)))

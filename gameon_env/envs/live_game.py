@@ -6,11 +6,11 @@ import os
 import threading
 from collections.abc import Sequence
 
-from gameon_env.clock import now_ns
 from gameon_env.controls import Command
 from gameon_env.desktop.display import display_alive
 from gameon_env.desktop.inject import Injector, open_injector
 from gameon_env.errors import InputError
+from gameon_env.games.game_time import GameTime
 from gameon_env.games.profile import Attach, Profile
 from gameon_env.games.running_game import RunningGame
 
@@ -22,10 +22,13 @@ class LiveGame(RunningGame):
         profile: the game.
         display: ``private``, ``current`` or ``:N``.
         attach: where to find the game, in place of what the profile says.
+        time: the time in which it runs; the real one without it.
     """
 
-    def __init__(self, profile: Profile, display: str, attach: Attach | None = None) -> None:
-        super().__init__(profile, display, attach)
+    def __init__(
+        self, profile: Profile, display: str, attach: Attach | None = None, *, time: GameTime | None = None
+    ) -> None:
+        super().__init__(profile, display, attach, time=time)
         self._injector: Injector | None = None
         self._injecting = threading.Lock()
 
@@ -55,7 +58,7 @@ class LiveGame(RunningGame):
                         injector.scroll(command.y)
             if commands:
                 injector.flush()
-            return now_ns()
+            return self.time.now_ns()
 
     def release_all(self) -> None:
         """Let go of everything that was injected as held. Where the display is gone, nothing is held any more."""
@@ -67,6 +70,13 @@ class LiveGame(RunningGame):
         except InputError:
             if display_alive(self.display_name):
                 raise
+
+    def _launch(self, seed: int) -> None:
+        if self.time.virtual and self._injector is not None and self.profile.launch is not None:
+            height, width = self.profile.launch.screen_size
+            self._injector.move_to(width // 2, height // 2)  # not where the last episode left it
+            self._injector.flush()
+        super()._launch(seed)
 
     def _open_display(self) -> None:
         super()._open_display()

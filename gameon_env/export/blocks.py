@@ -6,16 +6,16 @@ import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gameon_env.datasets.dataset_error import DatasetError
+from gameon_env.datasets.ray_cluster import RayCluster, check_here
 from gameon_env.datasets.recording import Pixels, Recording
+from gameon_env.errors import DatasetError
 from gameon_env.export.episodes import EpisodeSteps
 from gameon_env.export.options import ExportOptions
 
@@ -75,20 +75,24 @@ class Reading:
 class BlockReader:
     """Reads the blocks of episodes, with as many processes as the options say.
 
-    One process decodes in a thread as the file goes on, and packs in others; more take turns, each seeking to its own
-    block. The blocks come in order, and few of them wait.
+    One process decodes in a thread as the file goes on, and packs in others; more, or the machines of a Ray cluster,
+    take turns, each seeking to its own block. The blocks come in order, and few of them wait.
 
     Args:
-        workers: processes that decode.
+        workers: processes that decode, or the cluster.
         pack: what is made of the pictures.
     """
 
-    def __init__(self, workers: int = 1, pack: Pack | None = None) -> None:
+    def __init__(self, workers: int | RayCluster = 1, pack: Pack | None = None) -> None:
         self._pack = pack
-        self._pool: ProcessPoolExecutor | ThreadPoolExecutor
+        self._pool: Executor
+        self._read = _read_block_there if isinstance(workers, RayCluster) else _read_block
         self._decoder = ThreadPoolExecutor(1, "export-decode")
-        self._processes = workers > 1
-        if self._processes:
+        self._apart = isinstance(workers, RayCluster) or workers > 1
+        if isinstance(workers, RayCluster):
+            self._pool = cluster = workers.connect()
+            self._ahead = cluster.workers + 1
+        elif self._apart:
             # Not forked: this process may have threads, and files of HDF5 open.
             self._pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
             self._ahead = workers + 1
@@ -104,7 +108,7 @@ class BlockReader:
             GameOnError: the recording is damaged.
             DatasetError: a process died.
         """
-        jobs = self._read_apart(reading, episode) if self._processes else self._read_on(reading, episode)
+        jobs = self._read_apart(reading, episode) if self._apart else self._read_on(reading, episode)
         waiting: deque[Future[Block]] = deque()
         try:
             for job in jobs:
@@ -113,9 +117,9 @@ class BlockReader:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
-        except BrokenProcessPool as error:
+        except BrokenExecutor as error:
             raise DatasetError(
-                "one of the exporting processes died, most likely because memory ran out: use fewer workers"
+                f"one of the exporting processes died, most likely because memory ran out: use fewer workers. {error}"
             ) from error
         finally:
             jobs.close()
@@ -155,7 +159,7 @@ class BlockReader:
         rows = max(_APART_LEAST_ROWS, _APART_BYTES // _picture_bytes(reading.size))
         for first, stop in _spans(len(episode), rows):
             times = episode.t_ns[first:stop], episode.end_ns[first:stop], episode.interval_ns
-            yield self._pool.submit(_read_block, reading, first, episode.frame[first:stop], times, self._pack)
+            yield self._pool.submit(self._read, reading, first, episode.frame[first:stop], times, self._pack)
 
 
 _Sound = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]] | None
@@ -184,6 +188,18 @@ def _read_block(
 ) -> Block:
     video = reading.recording.frames(frame, reading.size, reading.letterbox)
     return _block(first, video, _sound(reading, *times), pack)
+
+
+def _read_block_there(
+    reading: Reading,
+    first: int,
+    frame: npt.NDArray[np.int64],
+    times: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], float],
+    pack: Pack | None,
+) -> Block:
+    """On another machine, where a recording that is not there is no damaged one."""
+    check_here(reading.recording.path)
+    return _read_block(reading, first, frame, times, pack)
 
 
 def _block(first: int, video: Pixels, sound: _Sound, pack: Pack | None) -> Block:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,10 +13,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from gameon_env.datasets.dataset_error import DatasetError
+from gameon_env.datasets.recordings import find_recordings
 from gameon_env.errors import GameOnError
+from gameon_env.export.arguments import add_source, add_steps, add_work, source_of, steps_of, workers_of
+from gameon_env.export.report_page import check_page, write_page
 from gameon_env.export.summary import ExportProgress, ExportSummary, human_bytes
-from gameon_env.paths import data_dir
 
 ExportFunction = Callable[..., ExportSummary]
 """Called with ``db_path``, ``output_path``, ``game_name``, ``sessions``, ``fps``, ``frame_skip``, ``target_size``,
@@ -74,7 +74,7 @@ class ExportCommand:
         if parsed.json:
             print(json.dumps(_as_json(summary), indent=2, ensure_ascii=False))
         else:
-            print_summary(summary, _console())
+            print_summary(summary, open_console())
         return 0
 
     def run(self, argv: Sequence[str], prog: str | None = None) -> ExportSummary:
@@ -85,76 +85,38 @@ class ExportCommand:
         parser = argparse.ArgumentParser(prog=prog or _prog(), description=f"Export recordings to {self.what}.")
         add_source(parser)
         parser.add_argument(
-            "--output", "-o", required=True, metavar="PATH", help=f"what to make, such as {self.example}"
+            "--output",
+            "-o",
+            required=True,
+            metavar="PATH",
+            help=f"what to make, such as {self.example}; a file's URL too",
         )
         add_steps(parser)
         self.add_arguments(parser)
-        parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes that decode (1)")
+        add_work(parser, workers=1)
+        parser.add_argument(
+            "--report",
+            nargs="?",
+            const="report.html",
+            metavar="FILE.html",
+            help="write a page too: figures, charts, pictures and warnings about the recordings (report.html)",
+        )
         parser.add_argument("--json", action="store_true", help="the summary for programs")
         return parser
 
     def _run(self, parsed: argparse.Namespace) -> ExportSummary:
-        arguments = source_of(parsed) | steps_of(parsed) | {"output_path": parsed.output, "workers": parsed.workers}
+        source = source_of(parsed)
+        arguments = source | steps_of(parsed) | {"output_path": parsed.output, "workers": workers_of(parsed)}
         arguments |= self.arguments_of(parsed)
-        with _Bar(quiet=parsed.json) as bar:
-            return self.export(**arguments, progress=bar.update)
-
-
-def add_source(parser: argparse.ArgumentParser) -> None:
-    """``--game``, ``--all``, ``--sessions``, ``--data-dir``, ``--db``: which recordings."""
-    which = parser.add_argument_group("which recordings")
-    which.add_argument("--game", metavar="NAME", help="those of this game")
-    which.add_argument("--all", action="store_true", help="those of all games, their controls aligned by name")
-    which.add_argument(
-        "--sessions", nargs="+", metavar="SESSION", help="only these: ids, beginnings of ids, or names of folders"
-    )
-    where = which.add_mutually_exclusive_group()
-    where.add_argument("--data-dir", type=Path, help="the data folder; $GAMEON_DATA_DIR or ./data without it")
-    where.add_argument(
-        "--db", type=Path, metavar="PATH", help="gameon.db, a session's folder, a trajectory file, or a folder of them"
-    )
-
-
-def source_of(parsed: argparse.Namespace) -> dict[str, Any]:
-    """``db_path``, ``game_name`` and ``sessions`` as :func:`add_source` took them.
-
-    Raises:
-        DatasetError: it is not said which.
-    """
-    if parsed.all and parsed.game is not None:
-        raise DatasetError("--game and --all contradict each other: give one of them")
-    if not (parsed.all or parsed.game is not None or parsed.sessions):
-        raise DatasetError("say what to export: --game NAME, --all, or --sessions SESSION ...")
-    db_path = parsed.db if parsed.db is not None else data_dir(parsed.data_dir) / "gameon.db"
-    return {"db_path": db_path, "game_name": parsed.game, "sessions": parsed.sessions}
-
-
-def add_steps(parser: argparse.ArgumentParser) -> None:
-    """``--fps``, ``--frame-skip``, ``--size``, ``--downsample``, ``--no-audio`` and the like: as what."""
-    how = parser.add_argument_group("as what")
-    how.add_argument("--fps", type=float, help="steps a second; without it each recorded frame is a step")
-    how.add_argument("--frame-skip", type=int, default=1, metavar="N", help="frames (of --fps) a step (1)")
-    size = how.add_mutually_exclusive_group()
-    size.add_argument("--size", type=_size, metavar="HxW", help="height and width of the pictures, such as 224x224")
-    size.add_argument("--downsample", type=int, default=1, metavar="N", help="divide both sides by this (1)")
-    how.add_argument("--no-audio", action="store_true", help="leave out the sound")
-    how.add_argument("--audio-source", choices=("system", "microphone", "both"), default="system", help="(system)")
-    how.add_argument(
-        "--latency-ms", type=float, default=0.0, metavar="MS", help="how much later than its picture an action is (0)"
-    )
-
-
-def steps_of(parsed: argparse.Namespace) -> dict[str, Any]:
-    """What :func:`add_steps` took, as an export's arguments."""
-    return {
-        "fps": parsed.fps,
-        "frame_skip": parsed.frame_skip,
-        "target_size": parsed.size,
-        "downsample_factor": parsed.downsample,
-        "include_audio": not parsed.no_audio,
-        "audio_source": parsed.audio_source,
-        "latency_ms": parsed.latency_ms,
-    }
+        check_page(parsed.report)
+        with ProgressBar(quiet=parsed.json) as bar:
+            summary = self.export(**arguments, progress=bar.update)
+        if parsed.report is None:
+            return summary
+        names = source["game_name"], source["sessions"]
+        recordings = find_recordings(source["db_path"], game_name=names[0], sessions=names[1])
+        inside = [recording for recording in recordings if recording.id in summary.recordings]
+        return dataclasses.replace(summary, report=write_page(parsed.report, inside, summary))
 
 
 def print_summary(summary: ExportSummary, console: Console) -> None:
@@ -172,12 +134,14 @@ def print_summary(summary: ExportSummary, console: Console) -> None:
         console.print("left out:")
         for left in summary.left_out:
             console.print(f"  {left.name}: {left.reason}")
+    if summary.report is not None:
+        console.print(f"The page: {summary.report}")
 
 
-class _Bar:
+class ProgressBar:
     """A progress bar on the error output, so that the summary can be piped on; on no terminal it says nothing."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, what: str = "exporting") -> None:
         console = Console(stderr=True, markup=False, emoji=False, highlight=False)
         columns = (
             TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"),
@@ -185,19 +149,20 @@ class _Bar:
         )  # fmt: skip
         self._console = console
         self._quiet = quiet
+        self._what = what
         self._progress = Progress(*columns, console=console, disable=quiet or not console.is_terminal)
         self._task: Any = None
 
     def update(self, state: ExportProgress) -> None:
-        if state.rows == 0 and not self._quiet:
+        if state.rows == 0 and state.estimated_bytes and not self._quiet:
             self._console.print(f"{state.total_rows} frames, about {human_bytes(state.estimated_bytes)}")
         if self._task is None:
-            self._task = self._progress.add_task("exporting", total=state.total_rows, rate="")
+            self._task = self._progress.add_task(self._what, total=state.total_rows, rate="")
         task = self._progress.tasks[0]
         rate = f"{task.speed:.0f} frames/s" if task.speed else ""
         self._progress.update(self._task, completed=state.rows, total=state.total_rows, rate=rate)
 
-    def __enter__(self) -> _Bar:
+    def __enter__(self) -> ProgressBar:
         self._progress.start()
         return self
 
@@ -206,18 +171,12 @@ class _Bar:
 
 
 def _as_json(summary: ExportSummary) -> dict[str, Any]:
-    return dataclasses.asdict(summary) | {"path": str(summary.path)}
+    page = None if summary.report is None else str(summary.report)
+    return dataclasses.asdict(summary) | {"path": str(summary.path), "report": page}
 
 
-def _console() -> Console:
+def open_console() -> Console:
     return Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
-
-
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: expected HEIGHTxWIDTH, such as 224x224")
-    return int(found[1]), int(found[2])
 
 
 def _prog() -> str:

@@ -147,9 +147,10 @@ def _told_of_controls(recording: Recording, number: int, alignment: Alignment) -
     """The names of ``inputs``' columns, which of them this game has, and what 1.0 of its motion is."""
     factors = dict(zip(alignment.controls, alignment.factors[number].tolist(), strict=True))
     mouse, wheel = recording.mouse_scale_px, recording.wheel_scale
+    of_game = alignment.mask[number]
     return {
         "controls": list(alignment.controls),
-        "game_controls": [alignment.controls[i] for i in np.flatnonzero(alignment.mask[number]).tolist()],
+        "game_controls": list(dict.fromkeys([*recording.controls, *np.array(alignment.controls)[of_game].tolist()])),
         "mouse_scale_px": None if mouse is None else mouse / factors.get("mouse:dx", 1.0),
         "wheel_scale": None if wheel is None else wheel / factors.get("mouse:wheel", 1.0),
     }

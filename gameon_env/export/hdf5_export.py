@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from gameon_env.datasets.dataset_error import DatasetError
+from gameon_env.datasets.ray_cluster import RayCluster
 from gameon_env.datasets.recording import AudioSource
-from gameon_env.errors import suggest
+from gameon_env.errors import DatasetError, suggest
 from gameon_env.export.command import ExportCommand
 from gameon_env.export.hdf5_file import (
     Compression,
@@ -47,7 +47,8 @@ def export_to_hdf5(
     include_audio: bool = True,
     audio_source: AudioSource = "system",
     latency_ms: float = 0.0,
-    workers: int = 1,
+    workers: int | RayCluster = 1,
+    report: str | Path | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportSummary:
     """Export recordings to one HDF5 file, in flat memory however long they are.
@@ -59,8 +60,8 @@ def export_to_hdf5(
     no action (``is_valid`` False); ``metadata`` holds a JSON text for each, with its first and last row.
 
     Args:
-        db_path: ``gameon.db`` or its folder, a session's folder, a trajectory file, or a folder of these.
-        output_path: the file; one that is there is replaced when the new one is complete.
+        db_path: ``gameon.db`` or its folder, a session's folder, a trajectory file (or its URL), or a folder of these.
+        output_path: the file, or its URL (``s3://...``); one that is there is replaced when the new one is complete.
         game_name: only recordings of this game; None: all, aligned by their controls' names.
         compression: of the frames and all else: ``"gzip"`` packs best, ``"lzf"`` reads faster (with h5py only), None
             reads fastest.
@@ -72,13 +73,16 @@ def export_to_hdf5(
         include_audio: export the sound, as 128 mel bins a step.
         audio_source: ``system``, ``microphone`` or ``both``, which is their sum.
         latency_ms: how much later than its picture an action is taken.
-        workers: processes that decode. With more than one, a script calls this under ``if __name__ == "__main__":``.
+        workers: processes that decode, or a Ray cluster. With more than one process, a script calls this under
+            ``if __name__ == "__main__":``.
+        report: a page about the recordings, to be written too: ``report.html``.
         progress: called as it goes on.
 
     Raises:
         DatasetError: nothing to export, a wrong argument, or recordings of one game with different controls.
         UnknownNameError: there is no such game or session; the message suggests the nearest.
         StorageError: the file cannot be made there, or the disk has no room; nothing is left of it.
+        MissingPartError: Ray, or what writes the URL, is not installed.
     """
     if compression is not None and compression not in get_args(Compression):
         near = suggest(compression, get_args(Compression)) if isinstance(compression, str) else ""
@@ -96,6 +100,7 @@ def export_to_hdf5(
         audio_source=audio_source,
         latency_ms=latency_ms,
         workers=workers,
+        report=report,
     )
 
     def open_writer(path: Path, plan: ExportPlan) -> Hdf5EpisodeWriter:

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import psutil
 
-from gameon_env.datasets.dataset_error import DatasetError
+from gameon_env.datasets.ray_cluster import RayCluster
 from gameon_env.datasets.recording import AudioSource
+from gameon_env.errors import DatasetError
 from gameon_env.export.command import ExportCommand
 from gameon_env.export.npz_file import NpzEpisodeWriter, deflated_bytes, plain_bytes
 from gameon_env.export.options import ExportOptions
@@ -40,7 +41,8 @@ def export_to_npz(
     include_audio: bool = True,
     audio_source: AudioSource = "system",
     latency_ms: float = 0.0,
-    workers: int = 1,
+    workers: int | RayCluster = 1,
+    report: str | Path | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportSummary:
     """Export recordings to one npz file. Written in flat memory; who reads it holds all of a column in memory.
@@ -48,8 +50,9 @@ def export_to_npz(
     It has the columns of :func:`gameon_env.export.hdf5_export.export_to_hdf5`, and needs no pickle.
 
     Args:
-        db_path: ``gameon.db`` or its folder, a session's folder, a trajectory file, or a folder of these.
-        output_path: the file; its name ends with ``.npz``. One that is there is replaced when the new one is complete.
+        db_path: ``gameon.db`` or its folder, a session's folder, a trajectory file (or its URL), or a folder of these.
+        output_path: the file, or its URL; its name ends with ``.npz``. One that is there is replaced when the new one
+            is complete.
         game_name: only recordings of this game; None: all, aligned by their controls' names.
         compressed: as ``np.savez_compressed``: smaller, and slower to read.
         downsample_factor: divides both sides of the pictures, which are averaged.
@@ -60,13 +63,16 @@ def export_to_npz(
         include_audio: export the sound, as 128 mel bins a step.
         audio_source: ``system``, ``microphone`` or ``both``, which is their sum.
         latency_ms: how much later than its picture an action is taken.
-        workers: processes that decode. With more than one, a script calls this under ``if __name__ == "__main__":``.
+        workers: processes that decode, or a Ray cluster. With more than one process, a script calls this under
+            ``if __name__ == "__main__":``.
+        report: a page about the recordings, to be written too: ``report.html``.
         progress: called as it goes on.
 
     Raises:
         DatasetError: nothing to export, a wrong argument, or recordings of one game with different controls.
         UnknownNameError: there is no such game or session; the message suggests the nearest.
         StorageError: the file cannot be made there, or the disk has no room; nothing is left of it.
+        MissingPartError: Ray, or what writes the URL, is not installed.
     """
     if not isinstance(compressed, bool):
         raise DatasetError(f"compressed must be True or False, got {compressed!r}")
@@ -83,6 +89,7 @@ def export_to_npz(
         audio_source=audio_source,
         latency_ms=latency_ms,
         workers=workers,
+        report=report,
     )
     if Path(output_path).suffix != ".npz":
         raise DatasetError(f"{output_path}: an npz file's name ends with .npz: {Path(output_path).with_suffix('.npz')}")

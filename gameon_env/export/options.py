@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.options import DatasetOptions
+from gameon_env.datasets.ray_cluster import RayCluster
 from gameon_env.datasets.recording import AudioSource
+from gameon_env.errors import DatasetError
 
 _MAX_WORKERS = 256
 
@@ -18,8 +19,9 @@ class ExportOptions:
     """What to export, and as what.
 
     Attributes:
-        db_path: ``gameon.db`` or its folder, a session's folder, a trajectory file, or a folder of these.
-        output_path: the file (or, of some formats, the folder) to make. It is replaced only by a complete new one.
+        db_path: ``gameon.db`` or its folder, a session's folder, a trajectory file (or its URL), or a folder of these.
+        output_path: the file (or, of some formats, the folder) to make; a file's URL too. It is replaced only by a
+            complete new one.
         game_name: only recordings of this game; None: all, aligned by their controls' names.
         downsample_factor: divides both sides of the pictures.
         sessions: only these: ids, beginnings of ids, or names of folders.
@@ -29,7 +31,8 @@ class ExportOptions:
         include_audio: export the sound, as 128 mel bins a step.
         audio_source: ``system``, ``microphone`` or ``both``, which is their sum.
         latency_ms: how much later than its picture an action is taken.
-        workers: processes that decode.
+        workers: processes that decode; or a Ray cluster, whose machines do.
+        report: an HTML page about the recordings, to be written too; None: none.
 
     Raises:
         DatasetError: a value that is not allowed; the message says which are.
@@ -47,7 +50,8 @@ class ExportOptions:
     include_audio: bool = True
     audio_source: AudioSource = "system"
     latency_ms: float = 0.0
-    workers: int = 1
+    workers: int | RayCluster = 1
+    report: str | Path | None = None
 
     def __post_init__(self) -> None:
         checked = DatasetOptions(
@@ -68,7 +72,10 @@ class ExportOptions:
         if not isinstance(self.output_path, str | Path) or not str(self.output_path):
             raise DatasetError(f"output_path must be the path of the file to make, got {self.output_path!r}")
         _check_whole("downsample_factor", self.downsample_factor, 8192)
-        _check_whole("workers", self.workers, _MAX_WORKERS)
+        if not isinstance(self.workers, RayCluster):
+            _check_whole("workers", self.workers, _MAX_WORKERS)
+        if self.report is not None and (not isinstance(self.report, str | Path) or not str(self.report)):
+            raise DatasetError(f"report must be the path of the page to write, or None; got {self.report!r}")
         if self.target_size is not None and self.downsample_factor != 1:
             raise DatasetError("give target_size or downsample_factor, not both: each says how large the pictures are")
 

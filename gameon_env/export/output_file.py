@@ -13,10 +13,33 @@ from pathlib import Path
 import psutil
 
 from gameon_env.data_processing.atomic_file import sync_folder
-from gameon_env.datasets.dataset_error import DatasetError
-from gameon_env.errors import StorageError
+from gameon_env.datasets.remote_file import check_writable, local_path, upload
+from gameon_env.errors import DatasetError, StorageError
 
 _SUFFIX = ".part"
+
+
+@contextmanager
+def output_at(output: str | Path) -> Iterator[Path]:
+    """The local path of the file to make; for a URL it is in a folder for the time being, and put there at the end.
+
+    Raises:
+        StorageError, DatasetError: as :func:`check_output`; or the URL cannot be written.
+        MissingPartError: what writes such URLs is not installed.
+    """
+    local = local_path(output)
+    if local is not None:
+        yield check_output(local)
+        return
+    url = str(output)
+    name = url.rpartition("/")[2]
+    if not name:
+        raise DatasetError(f"{url} names no file: expected one such as {url}dataset.h5")
+    check_writable(url)
+    with tempfile.TemporaryDirectory(prefix="gameon-export-") as folder:
+        made = Path(folder) / name
+        yield made
+        upload(made, url)
 
 
 def check_output(path: str | Path) -> Path:

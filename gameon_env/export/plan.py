@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 from gameon_env.data_processing.trajectory import STEP_COLUMNS, Column
 from gameon_env.datasets.alignment import Alignment, align
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.recording import Recording
-from gameon_env.errors import GameOnError
+from gameon_env.errors import DatasetError, GameOnError
 from gameon_env.export.episodes import count_rows
 from gameon_env.export.options import ExportOptions
 from gameon_env.export.summary import LeftOut

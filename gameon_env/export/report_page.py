@@ -11,14 +11,14 @@ from gameon_env.export.output_file import check_output
 from gameon_env.export.summary import ExportSummary
 
 
-def check_page(report: str | Path | None, output: str | Path) -> None:
+def check_page(report: str | Path | None) -> None:
     """See before the work that the page can be written.
 
     Raises:
         StorageError, DatasetError: it cannot.
     """
     if report is not None:
-        check_output(report, not_this=output)
+        check_output(report)
 
 
 def write_page(report: str | Path, recordings: Sequence[Recording], summary: ExportSummary) -> Path:

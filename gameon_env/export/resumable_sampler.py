@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gameon_env.datasets.dataset_error import DatasetError
+from gameon_env.errors import DatasetError
 from gameon_env.optional import require
 
 require("torch", "ResumableSampler")

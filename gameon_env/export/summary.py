@@ -20,7 +20,7 @@ class ExportSummary:
     """What an export did.
 
     Attributes:
-        path: what was made.
+        path: what was made; a text where that is a URL.
         recordings: the ids of what is in it.
         episodes: how many.
         rows: observations in it; one more than actions in each episode.
@@ -32,9 +32,10 @@ class ExportSummary:
         seconds: that it took.
         left_out: what is not in it, and why.
         notes: what else its person should know.
+        report: the page about the recordings, where one was written.
     """
 
-    path: Path
+    path: Path | str
     recordings: tuple[str, ...]
     episodes: int
     rows: int
@@ -46,6 +47,7 @@ class ExportSummary:
     seconds: float
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
+    report: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.options import DatasetOptions, FrameType, Split, Target
 from gameon_env.datasets.recording import AudioFeatures, AudioSource
 from gameon_env.datasets.windows import Windows
+from gameon_env.errors import DatasetError
 from gameon_env.export.tensorflow_buffers import Buffers
 from gameon_env.export.tensorflow_calls import calls
 from gameon_env.export.tfrecord_export import command, export_to_tfrecord

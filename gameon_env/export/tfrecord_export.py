@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.recording import AudioSource
-from gameon_env.errors import StorageError, suggest
+from gameon_env.errors import DatasetError, StorageError, suggest
 from gameon_env.export.command import ExportCommand
 from gameon_env.export.options import ExportOptions
 from gameon_env.export.plan import ExportPlan

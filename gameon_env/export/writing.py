@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from gameon_env.datasets.recordings import find
+from gameon_env.datasets.remote_file import local_path
 from gameon_env.errors import AudioError, SessionError, TrajectoryError, VideoError
 from gameon_env.export.blocks import Block, BlockReader, Pack, Reading
 from gameon_env.export.episodes import EpisodeSteps, episodes_of
 from gameon_env.export.estimate import StoredBytes, check_space, estimate_bytes
 from gameon_env.export.options import ExportOptions
-from gameon_env.export.output_file import check_output, replacing
+from gameon_env.export.output_file import output_at, replacing
 from gameon_env.export.plan import ExportPlan, make_plan, sound_width
+from gameon_env.export.report_page import check_page, write_page
 from gameon_env.export.summary import ExportProgress, ExportSummary, LeftOut, ProgressCallback
 
 T = TypeVar("T")
@@ -69,8 +72,28 @@ def write_export(
         StorageError: the file cannot be made there, or the disk has no room for it; no part of it is left, and a
             file that was there before is as it was.
     """
+    check_page(options.report)
+    with output_at(options.output_path) as path:
+        plan, summary = _write_to(path, options, open_writer, stored_bytes, pack, progress)
+    if note is not None:
+        summary = replace(summary, notes=summary.notes + note(plan))
+    if local_path(options.output_path) is None:
+        summary = replace(summary, path=str(options.output_path))
+    if options.report is not None:
+        summary = replace(summary, report=write_page(options.report, plan.recordings, summary))
+    return summary
+
+
+def _write_to(
+    path: Path,
+    options: ExportOptions,
+    open_writer: Callable[[Path, ExportPlan], EpisodeWriter],
+    stored_bytes: StoredBytes,
+    pack: Pack | None,
+    progress: ProgressCallback | None,
+) -> tuple[ExportPlan, ExportSummary]:
+    """Write the local file ``path``, leaving out what turns out damaged."""
     start = time.monotonic()
-    path = check_output(options.output_path)
     found = find(options.db_path, game_name=options.game_name, sessions=options.sessions)
     plan = make_plan(options, found.recordings, [LeftOut(name, why) for name, why in found.left_out.items()])
     estimated = estimate_bytes(plan, stored_bytes)
@@ -83,7 +106,7 @@ def write_export(
                 break
             except _Broken as broken:
                 plan = plan.without(broken.index, str(broken.error))
-    return ExportSummary(
+    summary = ExportSummary(
         path=path,
         recordings=tuple(recording.id for recording in plan.recordings),
         episodes=sum(plan.episodes),
@@ -95,8 +118,9 @@ def write_export(
         estimated_bytes=estimated,
         seconds=time.monotonic() - start,
         left_out=plan.left_out,
-        notes=plan.notes + (note(plan) if note is not None else ()),
+        notes=plan.notes,
     )
+    return plan, summary
 
 
 class _Broken(Exception):

@@ -129,6 +129,18 @@ class GamePicture:
             frame = self._capture.grab()
         return frame if self._capture.region == self._whole else self._padded(frame)
 
+    def moved(self) -> bool:
+        """Whether the window is at another place, or of another size, than when last seen; the next grab follows it."""
+        if self._window is None or self._is_fixed:
+            return False
+        try:
+            moved = self._window.region() != self._whole
+        except WindowError:
+            return False
+        if moved:
+            self._looked_ns = 0
+        return moved
+
     def adopt_largest(self) -> None:
         """Change to the largest window of the launched game, where that is another one by now."""
         if self._process is None or self._window is None:

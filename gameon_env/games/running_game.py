@@ -18,6 +18,7 @@ from gameon_env.desktop.watchdog import Watchdog
 from gameon_env.errors import AudioError, DisplayError, GameOnError, MissingProgramError, ProfileError, WindowError
 from gameon_env.events import Frame
 from gameon_env.games.game_picture import GamePicture
+from gameon_env.games.game_time import GameTime, RealTime
 from gameon_env.games.log_tail import LogTail
 from gameon_env.games.profile import Attach, Profile
 from gameon_env.games.readers import GameView
@@ -34,10 +35,20 @@ class RunningGame:
         display: ``private``, ``current`` or ``:N``.
         attach: where to find the game, in place of what the profile says.
         sound: give a game on a private display a sound server of its own, where this machine has what it needs.
+        time: the time in which it runs; the real one without it.
     """
 
-    def __init__(self, profile: Profile, display: str, attach: Attach | None = None, *, sound: bool = False) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        display: str,
+        attach: Attach | None = None,
+        *,
+        sound: bool = False,
+        time: GameTime | None = None,
+    ) -> None:
         self.profile = profile
+        self.time: GameTime = time or RealTime()
         self._attach = attach or profile.attach
         self._display = display
         self._owner_pid = os.getpid()
@@ -140,7 +151,7 @@ class RunningGame:
             raise WindowError("the game is not running; call reset()")
         frame = self._picture.grab()
         self._origin = self._picture.origin
-        return frame
+        return Frame(frame.pixels, self.time.now_ns()) if self.time.virtual else frame
 
     @property
     def origin(self) -> tuple[int, int]:
@@ -211,10 +222,12 @@ class RunningGame:
         process, picture = self._process, self._picture
         self._process = self._picture = self._log = None
         with ExitStack() as parts:
+            parts.callback(self.time.close)
             if process is not None:
                 if self._watchdog is not None and self._watchdog.alive:
                     parts.callback(self._watchdog.unguard_process_group, process)
                 parts.callback(process.close)
+                parts.callback(self.time.release)
             if picture is not None:
                 parts.callback(picture.close)
 
@@ -264,15 +277,18 @@ class RunningGame:
             self._remove_folder = weakref.finalize(self, _remove, self._folder, os.getpid())
             watchdog.guard_folder(self._folder)
         log = self._folder / "game.log"
+        command = launch.fill(seed=seed, folder=self.profile.path.parent)
+        held = self.time.launch(command[0], seed)
         self._process = GameProcess.launch(
-            launch.fill(seed=seed, folder=self.profile.path.parent),
+            command,
             display=self.display_name,
-            env={**(self.sound_server.environment if self.sound_server else {}), **launch.env},
+            env={**(self.sound_server.environment if self.sound_server else {}), **launch.env, **held},
             home=self.home,
             log=log,
         )
         watchdog.guard_process_group(self._process)
         self._log = LogTail(log)
+        self.time.begin(self._process, self.display_name, launch.window, launch.timeout_s)
 
 
 def _remove(folder: Path, owner_pid: int) -> None:

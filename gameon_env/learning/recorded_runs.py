@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gameon_env.datasets.cached_frames import CachedFrames
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.frame_cache import FrameCache
 from gameon_env.datasets.options import DatasetOptions
 from gameon_env.datasets.recording import Recording
 from gameon_env.datasets.recordings import find_recordings
 from gameon_env.datasets.windows import Windows
+from gameon_env.errors import DatasetError
 
 
 class RecordedRun:
@@ -104,8 +104,12 @@ def load_runs(
         DatasetError: no recordings, of several games, or without a common rate.
         UnknownNameError: there is no such game or session.
     """
+    recordings = find_recordings(db_path, game_name=game_name, sessions=sessions)
+    games = sorted({recording.game for recording in recordings}, key=str.casefold)
+    if len({game.casefold() for game in games}) > 1:
+        raise DatasetError(f"{db_path} holds recordings of {', '.join(games)}: choose one of them (--game)")
     if fps is None:
-        fps = _common_fps(find_recordings(db_path, game_name=game_name, sessions=sessions))
+        fps = _common_fps(recordings)
     options = DatasetOptions(
         db_path=db_path,
         game_name=game_name,
@@ -118,8 +122,6 @@ def load_runs(
         include_audio=False,
     )
     windows = Windows(options)
-    if len(windows.games) > 1:
-        raise DatasetError(f"{db_path} holds recordings of {', '.join(windows.games)}: choose one of them (--game)")
     folder = None if options.cache is None else FrameCache(None if options.cache is True else str(options.cache))
     columns, runs = windows.columns, []
     for number, recording in enumerate(windows.recordings):

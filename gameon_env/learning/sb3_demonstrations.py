@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gameon_env.datasets.recordings import EpisodeRecording, find_recordings
-from gameon_env.learning.recorded_runs import load_runs
+from gameon_env.datasets.windows import Windows
+from gameon_env.learning.recorded_runs import RecordedRun, load_runs
 from gameon_env.learning.steps import StepEpisode
 
-Data = str | Path | Sequence[Any]
+Data = str | Path | Windows | Sequence[Any]
 
 
 class Demonstration:
@@ -53,8 +54,8 @@ def demonstrations(data: Data, size: tuple[int, int]) -> list[Demonstration]:
     """Recorded episodes with frames of ``size`` (height, width).
 
     Args:
-        data: ``gameon.db`` or its folder, a session's folder, a trajectory file or a folder of these; or episodes, as
-            ``load_episodes`` and ``load_runs`` give them.
+        data: ``gameon.db`` or its folder, a session's folder, a trajectory file or a folder of these; ``Windows``,
+            whose recordings and rate are taken; or episodes, as ``load_episodes`` and ``load_runs`` give them.
         size: of the frames.
 
     Raises:
@@ -65,9 +66,25 @@ def demonstrations(data: Data, size: tuple[int, int]) -> list[Demonstration]:
         episodes: Sequence[Any] = [r.episode for r in recordings if isinstance(r, EpisodeRecording)]
         if len(episodes) < len(recordings):
             episodes = load_runs(data, size=size)  # sessions: their stretches without a gap
+    elif isinstance(data, Windows):
+        episodes = _runs_of(data, size)
     else:
         episodes = data
     return [Demonstration(episode, size) for episode in episodes]
+
+
+def _runs_of(windows: Windows, size: tuple[int, int]) -> list[RecordedRun]:
+    options = windows.options
+    rate = {recording.fps for recording in windows.recordings}
+    fps = options.fps or (rate.pop() if len(rate) == 1 else None)
+    return load_runs(
+        options.db_path,
+        sessions=[recording.id for recording in windows.recordings],
+        fps=None if fps is None else fps / options.frame_skip,
+        size=size,
+        latency_ms=options.latency_ms,
+        cache=options.cache,
+    )
 
 
 def returns_of(episode: Demonstration, gamma: float) -> npt.NDArray[np.float32] | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
+import gymnasium as gym
+
 from gameon_env.errors import PolicyError
 from gameon_env.optional import require
 
@@ -116,10 +118,15 @@ class ImitationLoss:
             with torch.no_grad():
                 value_net.bias.fill_(mean_return)
 
-    def finish(self) -> None:
-        """What follows the learned network."""
+    def finish(self, sharpness: float) -> None:
+        """What follows the learned network; logits of choices are multiplied by ``sharpness``."""
         if isinstance(self._agent, DQN):
             self._agent.q_net_target.load_state_dict(self._agent.q_net.state_dict())
+        action_net = getattr(self._agent.policy, "action_net", None)
+        if isinstance(action_net, nn.Linear) and not isinstance(self._agent.action_space, gym.spaces.Box):
+            with torch.no_grad():
+                action_net.weight.mul_(sharpness)
+                action_net.bias.mul_(sharpness)
 
 
 def _margin(values: torch.Tensor, taken: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from gameon_env.learning.network import CloneNetwork, weights_of
 from gameon_env.learning.policy import PolicySpec, read_policy, save_policy
 from gameon_env.optional import require
 from wrappers.action_coding import ActionCoding
-from wrappers.axis_bins import MU, companded
+from wrappers.axis_bins import MU
 from wrappers.multi_discrete_actions import ChoiceCoding
 
 require("stable_baselines3", "Training agents")
@@ -87,8 +88,8 @@ def coding_of(agent: BaseAlgorithm) -> ActionCoding:
 def start_from_policy(agent: BaseAlgorithm, path: str | Path) -> None:
     """Let an agent begin as a policy that ``gameon train bc`` made: its most likely actions are the policy's.
 
-    All weights are carried over; keys that exclude each other become one choice, and the thresholds from which the
-    policy holds a key become part of its last layer. The value function is not known to a cloned policy: it stays.
+    All weights are carried over; the thresholds from which the policy holds a key become part of its last layer. Of
+    keys that exclude each other, the surer one is held. The value function is not known to a cloned policy: it stays.
 
     Args:
         agent: PPO or A2C with ``network="clone"`` and actions from ``MultiDiscreteActions`` with the policy's bins.
@@ -111,7 +112,7 @@ def export_policy(agent: BaseAlgorithm, path: str | Path, about: Mapping[str, An
     """Write an agent's policy as a file for ``gameon play``, which needs no Stable-Baselines3 and runs no code in it.
 
     Args:
-        agent: as for :func:`start_from_policy`.
+        agent: as for :func:`start_from_policy`, without keys that exclude each other.
         path: the file.
         about: ``game``, ``fps``, ``mouse_scale_px``; where not given, those of the agent's environment.
 
@@ -120,6 +121,12 @@ def export_policy(agent: BaseAlgorithm, path: str | Path, about: Mapping[str, An
         StorageError: the file cannot be written.
     """
     extractor, action_net, coding = _parts(agent)
+    several = [group for group in coding.groups if len(group) > 1]
+    if several:
+        raise PolicyError(
+            f"the keys {' and '.join(several[0])} are one choice of this agent, which a cloned policy cannot say: make "
+            "its environment with exclusive=[]. save_agent() keeps it as it is"
+        )
     bins = {len(values) for values in coding.bins.values()} or {21}
     head = ActionHead(coding.controls, bins=bins.pop(), mu=MU)
     _check_bins(head, coding, "this agent")
@@ -127,7 +134,7 @@ def export_policy(agent: BaseAlgorithm, path: str | Path, about: Mapping[str, An
     body = weights_of(network)
     body[FIRST] = body[FIRST] / np.float32(255)
     last = weights_of(action_net)
-    body["head.weight"], body["head.bias"] = _to_logits(head, coding, last["weight"], last["bias"])
+    body["head.weight"], body["head.bias"] = _to_logits(coding, last["weight"], last["bias"])
     env = agent.get_env()
     known = dict(env.get_attr("recording_metadata")[0]) if env is not None else {}
     known |= dict(about or {})
@@ -166,11 +173,12 @@ def _parts(agent: BaseAlgorithm) -> tuple[CloneFeatures, nn.Linear, ChoiceCoding
 
 
 def _check_fits(spec: PolicySpec, extractor: CloneFeatures, coding: ChoiceCoding, path: str | Path) -> None:
-    mine, theirs = extractor.network.kwargs, dict(spec.network_kwargs)
+    usual = {name: parameter.default for name, parameter in inspect.signature(CloneNetwork).parameters.items()}
+    mine, theirs = extractor.network.kwargs, {**usual, **spec.network_kwargs}
     differences = [
         f"{name}: policy {theirs.get(name)}, agent {value}"
         for name, value in mine.items()
-        if name not in ("outputs", "dropout") and theirs.get(name) != value
+        if name not in ("outputs", "dropout") and _as_list(theirs.get(name)) != _as_list(value)
     ]
     if spec.network != "clone_cnn":
         differences.append(f"network: policy {spec.network}, agent clone_cnn")
@@ -186,14 +194,17 @@ def _check_fits(spec: PolicySpec, extractor: CloneFeatures, coding: ChoiceCoding
     _check_bins(spec.head, coding, str(path))
 
 
+def _as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
 def _check_bins(head: ActionHead, coding: ChoiceCoding, what: str) -> None:
     for axis in head.axes:
         name = head.controls[axis]
         if len(coding.bins[name]) != head.bins or not np.allclose(coding.bins[name], head.centres(axis), atol=1e-5):
             raise PolicyError(
-                f"the values of {name} are not those of {what}: a cloned policy has {head.bins} with mu={head.mu:g}; "
-                f"use mouse_bins={head.bins}"
-                + ("" if np.allclose(companded(head.bins), companded(head.bins, head.mu)) else " and mu=20")
+                f"the values of {name} are not those of {what}, which has {head.bins} with mu={head.mu:g}: make the "
+                f"environment with mouse_bins={head.bins if head.mu == MU else head.centres(axis).tolist()}"
             )
 
 
@@ -217,17 +228,10 @@ def _to_choices(
 
 
 def _to_logits(
-    head: ActionHead, coding: ChoiceCoding, weight: npt.NDArray[Any], bias: npt.NDArray[Any]
+    coding: ChoiceCoding, weight: npt.NDArray[Any], bias: npt.NDArray[Any]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    logits: dict[str, tuple[npt.NDArray[Any], float]] = {}
-    first = 0
-    for group in coding.groups:
-        for place, name in enumerate(group, start=first + 1):
-            logits[name] = weight[place] - weight[first], float(bias[place] - bias[first])
-        first += len(group) + 1
-    rows = [logits[name][0] for name in head.button_names]
-    biases = [logits[name][1] for name in head.button_names]
+    both = 2 * len(coding.groups)  # of each key, the logits of rest and of being held
     return (
-        np.concatenate([np.stack(rows) if rows else weight[:0], weight[first:]]).astype(np.float32),
-        np.concatenate([biases, bias[first:]]).astype(np.float32),
+        np.concatenate([weight[1:both:2] - weight[:both:2], weight[both:]]).astype(np.float32),
+        np.concatenate([bias[1:both:2] - bias[:both:2], bias[both:]]).astype(np.float32),
     )

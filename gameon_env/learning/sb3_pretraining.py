@@ -12,15 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from gameon_env.errors import PolicyError
-from gameon_env.keys import MOUSE_POSITION
-from gameon_env.learning.action_head import ActionHead
-from gameon_env.learning.augmentation import Mirror, Mirrors, augment
+from gameon_env.learning.augmentation import Mirror
+from gameon_env.learning.sb3_batches import Batches
 from gameon_env.learning.sb3_demonstrations import Data, Demonstration, demonstrations, returns_of
-from gameon_env.learning.sb3_losses import Batch, ImitationLoss
+from gameon_env.learning.sb3_losses import ImitationLoss
 from gameon_env.learning.sb3_network import CloneFeatures, coding_of
 from gameon_env.learning.steps import Steps
 from gameon_env.optional import require
-from wrappers.action_coding import ActionCoding, Conversion
+from wrappers.action_coding import Conversion
 
 require("stable_baselines3", "Training agents")
 import torch  # noqa: E402
@@ -39,6 +38,9 @@ class PretrainConfig:
         batch_size, learning_rate, weight_decay: of AdamW; the rate warms up, then falls to 0 along a cosine.
         entropy_weight: keeps the policy from being certain, so that it explores afterwards.
         value_weight: of the value function's error, where the recordings have rewards.
+        sharpness: logits of choices are multiplied by this in the end. A player's own spread, drawn anew at each
+            step, plays worse than the player (on rescue half as well): above 1, what is drawn comes nearer to what is
+            most likely.
         averaging: what is validated and kept is a moving average of the weights.
         sequence_length: steps in a row, for agents with memory.
         mirror, shift_px, brightness: augmentation, see :class:`~gameon_env.learning.cloning_config.CloningConfig`.
@@ -52,6 +54,7 @@ class PretrainConfig:
     weight_decay: float = 1e-2
     entropy_weight: float = 1e-3
     value_weight: float = 0.5
+    sharpness: float = 1.0
     averaging: float = 0.995
     sequence_length: int = 16
     mirror: Mirror = "none"
@@ -123,21 +126,32 @@ def pretrain(
         value_weight=config.value_weight,
         returns_variance=float(known.var()),
     )
-    batches = _Batches(agent, coding, steps, returns, config, rng, recurrent=loss_of.recurrent)
+    batches = Batches(
+        steps,
+        coding,
+        returns,
+        agent.device,
+        rng,
+        batch_size=config.batch_size,
+        length=config.sequence_length if loss_of.recurrent else 1,
+        mirror=config.mirror,
+        shift_px=config.shift_px,
+        brightness=config.brightness,
+    )
     torch.manual_seed(config.seed)
     if config.threads:
         torch.set_num_threads(config.threads)
     if returns is not None:
         loss_of.begin(float(known.mean()))
     curve = _learn(loss_of, batches, training, validation, config, progress)
-    loss_of.finish()
+    loss_of.finish(config.sharpness)
     best = next(record for record in reversed(curve) if record.best)
     return PretrainResult(curve, best, coding.to_actions(steps.inputs), len(training), len(validation))
 
 
 def _learn(
     loss_of: ImitationLoss,
-    batches: _Batches,
+    batches: Batches,
     training: Int64,
     validation: Int64,
     config: PretrainConfig,
@@ -188,72 +202,8 @@ def _learn(
     return curve
 
 
-class _Batches:
-    """Steps as batches: single ones at random, or sequences for agents with memory."""
-
-    def __init__(
-        self,
-        agent: BaseAlgorithm,
-        coding: ActionCoding,
-        steps: Steps,
-        returns: npt.NDArray[np.float32] | None,
-        config: PretrainConfig,
-        rng: np.random.Generator,
-        *,
-        recurrent: bool,
-    ) -> None:
-        self._device, self._coding, self._steps, self._returns = agent.device, coding, steps, returns
-        self._head = ActionHead(steps.controls)
-        self._mirrors = Mirrors(self._head, config.mirror)
-        self._shift_px = 0 if set(steps.controls) & set(MOUSE_POSITION) else config.shift_px
-        self._brightness, self._rng, self._batch_size = config.brightness, rng, config.batch_size
-        self._length = config.sequence_length if recurrent else 1
-
-    def shuffled(self, rows: Int64) -> list[Int64]:
-        """The batches of one pass, each ``(sequences, length)`` rows."""
-        return self._batched(self._rng.permutation(self._sequences(rows)))
-
-    def in_order(self, rows: Int64) -> list[Int64]:
-        """The same without chance."""
-        return self._batched(self._sequences(rows))
-
-    def make(self, rows: Int64, *, augmented: bool) -> Batch:
-        """What is learned from ``rows (sequences, length)``. A sequence is mirrored and moved as one only in so far
-        as each of its steps has the same chances: agents with memory get their pictures as they are."""
-        flat = rows.ravel()
-        stacked, vectors = self._steps.stacks(flat), self._steps.inputs[flat]
-        if augmented and self._length == 1:
-            stacked = augment(stacked, self._shift_px, self._brightness, self._rng)
-            pressed, shares = self._head.encode(vectors)
-            stacked, pressed, shares = self._mirrors.apply(stacked, pressed, shares, self._rng)
-            vectors = np.zeros_like(vectors)
-            vectors[:, list(self._head.buttons)] = pressed
-            vectors[:, list(self._head.axes)] = self._head.axis_values(shares)
-        actions = self._coding.to_actions(vectors).actions
-        episode = self._steps.episode_of[flat]
-        starts = np.concatenate([[True], episode[1:] != episode[:-1]]) | (np.arange(len(flat)) % self._length == 0)
-        return Batch(
-            observations=torch.from_numpy(np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))).to(self._device),
-            actions=torch.from_numpy(actions).to(self._device),
-            returns=None if self._returns is None else torch.from_numpy(self._returns[flat]).to(self._device),
-            sequences=len(rows),
-            starts=torch.from_numpy(starts.astype(np.float32)).to(self._device),
-        )
-
-    def _sequences(self, rows: Int64) -> Int64:
-        """``(n, length)``: rows that follow on each other; what is left over at an episode's end is dropped."""
-        episode = self._steps.episode_of[rows]
-        parts = [rows[episode == number] for number in np.unique(episode)]
-        parts = [part[: len(part) // self._length * self._length].reshape(-1, self._length) for part in parts]
-        return np.concatenate(parts)
-
-    def _batched(self, sequences: Int64) -> list[Int64]:
-        count = max(1, math.ceil(sequences.size / self._batch_size))
-        return [part for part in np.array_split(sequences, count) if len(part)]
-
-
 @torch.no_grad()
-def _mean_loss(loss_of: ImitationLoss, batches: _Batches, rows: Int64) -> float:
+def _mean_loss(loss_of: ImitationLoss, batches: Batches, rows: Int64) -> float:
     parts = batches.in_order(rows)
     if not parts:
         raise PolicyError("the recordings kept for validation are shorter than sequence_length: choose a smaller one")

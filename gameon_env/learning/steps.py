@@ -92,7 +92,10 @@ class Steps:
         self.episode_of = np.concatenate([np.full(len(f), number) for number, f in enumerate(frames)])
         self._frame_of = np.concatenate(frames)
         if not len(self.inputs):
-            raise TrajectoryError(f"the {len(episodes)} episodes hold no step with an action")
+            raise TrajectoryError(
+                f"the {len(episodes)} episodes hold no step with an action: nothing was pressed or moved in them, or "
+                "they are shorter than latency_ms. Record some play"
+            )
 
         height, width = self.observation_size
         self._offsets = np.cumsum([0, *(episode.num_steps for episode in episodes)])

@@ -42,7 +42,8 @@ class FramePump:
         start_ns: the session's start on the clock.
         ceiling_fps: no more than so many pictures a second, on average.
         wanted: whether a picture may be kept now (not while paused).
-        check: called in the pump's thread while nothing changes; raises where the game is gone.
+        check: called in the pump's thread while nothing changes; whether the game is at another place now, where
+            nothing wakes the pump. Raises where it is gone.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class FramePump:
         start_ns: int,
         ceiling_fps: float,
         wanted: Callable[[], bool],
-        check: Callable[[], object],
+        check: Callable[[], bool],
     ) -> None:
         self._grab = grab
         self._changes = changes
@@ -151,8 +152,8 @@ class FramePump:
             forced = self._force.is_set()
             self._force.clear()
             found = catcher.catch(WAIT_S, allowed_ns - BURST * self._period_ns, force=forced)
-            if not found:
-                self._check()
+            if not found and self._check():
+                self._force.set()
             for caught in found:
                 allowed_ns = max(allowed_ns, caught.t_ns) + self._period_ns
                 self._offer(caught)

@@ -61,6 +61,8 @@ class InputLog:
         self._place = place
         self._waiting: list[InputEvent] = []
         self._held: set[str] = set()
+        self._pointer: dict[str, InputEvent] = {}
+        self._placed: dict[str, float] = {}
         self.stored = 0
 
     def held(self) -> frozenset[str]:
@@ -90,8 +92,14 @@ class InputLog:
                 if action is not None:
                     if event.value >= 0.5:
                         action()
+                elif event.control in MOUSE_POSITION:
+                    self._pointer[event.control] = event
+                    self._note_pointer(event)
                 elif self._may_be_stored(event.control):
-                    self._waiting.append(self._placed(event))
+                    self._waiting.append(event)
+        now = now_ns()
+        for event in self._pointer.values():  # the window may have moved under it, or it went elsewhere in a pause
+            self._note_pointer(replace(event, t_ns=max(now, event.t_ns)))
 
     def take(self, until_ns: int) -> list[InputEvent]:
         """Events before ``until_ns`` that may be stored, by time."""
@@ -103,6 +111,9 @@ class InputLog:
 
     def skip(self, until_ns: int) -> None:
         """Forget events before ``until_ns``: they belong to no game, or to a pause."""
+        for event in self._waiting:
+            if event.t_ns < until_ns:
+                self._placed.pop(event.control, None)
         self._waiting = [event for event in self._waiting if event.t_ns >= until_ns]
 
     def catch_up(self, at_ns: int) -> list[InputEvent]:
@@ -119,10 +130,12 @@ class InputLog:
             return False
         return self._all_keys or not control.startswith("key:") or control in self._controls
 
-    def _placed(self, event: InputEvent) -> InputEvent:
-        if event.control in MOUSE_POSITION:
-            return replace(event, value=self._place(event.control, event.value))
-        return event
+    def _note_pointer(self, event: InputEvent) -> None:
+        """``event`` says where the pointer is on the display: stored where that is another place in the picture."""
+        value = self._place(event.control, event.value)
+        if value != self._placed.get(event.control):
+            self._placed[event.control] = value
+            self._waiting.append(replace(event, value=value))
 
     def _follow(self, events: Iterable[InputEvent]) -> None:
         for event in events:

@@ -23,26 +23,26 @@ from gameon_env.desktop.focus import FocusWatch, open_focus
 from gameon_env.desktop.gamepad import GamepadListener
 from gameon_env.desktop.listen import open_listener
 from gameon_env.desktop.region import Region
-from gameon_env.desktop.windows import open_window
-from gameon_env.errors import GameOnError, InputError, MissingPartError, StorageError, WindowError
+from gameon_env.desktop.windows import list_windows, open_window
+from gameon_env.errors import InputError, MissingPartError, StorageError, WindowError
 from gameon_env.events import Frame
 from gameon_env.games.profile import Profile
 from gameon_env.games.running_game import RunningGame
 from gameon_env.keys import MOUSE_POSITION
 from gameon_env.paths import data_dir
-from gameon_env.recording.attention import Attention
+from gameon_env.recording.attention import Attention, focus_notice
 from gameon_env.recording.calibration_store import stated_error
 from gameon_env.recording.catalogue import Catalogue
+from gameon_env.recording.finishing import finish_recording, wall_clock
 from gameon_env.recording.frame_pump import FramePump, fitted
 from gameon_env.recording.input_log import InputLog, Source
-from gameon_env.recording.model import VIDEO_FILE, AudioClockRow, Gap, SessionEnd, SessionInfo, Who
+from gameon_env.recording.model import VIDEO_FILE, AudioClockRow, Gap, SessionInfo
 from gameon_env.recording.recorder_loop import Parts, RecorderLoop
 from gameon_env.recording.recorder_options import RecorderOptions
 from gameon_env.recording.recovery import recover_cut_off
 from gameon_env.recording.session_folder import new_session_folder
 from gameon_env.recording.session_writer import SessionWriter
 from gameon_env.recording.sound_tracks import SoundSources
-from gameon_env.recording.verification import media_checksums
 from gameon_env.recording.video import VideoWriter
 from gameon_env.recording.window_lock import WindowLock
 
@@ -71,9 +71,12 @@ class OpenRecording:
         self.options = options
         self.ended = threading.Event()
         self.end_reason = ""
+        self.ended_ns: int | None = None
         self.notices: list[str] = []
+        self.advice: list[str] = []
         self._error: BaseException | None = None
         self._stack = ExitStack()
+        self._begun = False
         try:
             self._open()
         except BaseException:
@@ -101,13 +104,13 @@ class OpenRecording:
         self._game.start(options.seed or 0)
         self._game.picture.look_every_ns = LOOK_EVERY_NS
         display = self._game.display_name
-        target = options.attach or f"window {self._game.picture.window_id}"
-        stack.callback(WindowLock(display, str(target)).release)
+        stack.callback(WindowLock(display, self._what()).release)
         sounds = SoundSources(options, self._game.sound_server, self._game.sound_fault)
         self.notices += sounds.missing.values()
         self._sounds = {str(stream): source.label for stream, source in sounds.found.items()}
         self._size = self._grab()[0].size
         attention = Attention(self._open_focus())
+        self._explain_focus()
         stack.callback(attention.close)
         self._attention = attention
         log = self._open_log()
@@ -115,6 +118,7 @@ class OpenRecording:
         held, pointer = log.begin(), self._listener.pointer()
         self._info = self._describe(start_ns, tuple(sorted(held)), pointer)
         self.folder = new_session_folder(folder, self.title, datetime.datetime.now())
+        stack.callback(self._remove_unbegun)
         writer = SessionWriter.create(self.folder, self._info)
         stack.callback(writer.close)
         video = VideoWriter(self.folder / VIDEO_FILE, self._size, codec=options.codec, quality=options.quality)
@@ -131,10 +135,15 @@ class OpenRecording:
             self.folder, start_ns, writer, pump, log, attention, tracks, clock_rows, gaps,
             self._follow_window, self._why_gone,
         )  # fmt: skip
-        self._catalogue.add(self.folder)
         self.loop = RecorderLoop(self.parts, options.duration_s, self._finish)
+        self._catalogue.add(self.folder)
+        self._begun = True
         pump.start()
         self.loop.start()
+
+    def _remove_unbegun(self) -> None:
+        if not self._begun:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _grab(self) -> tuple[Frame, Region]:
         picture = self._game.picture
@@ -142,10 +151,18 @@ class OpenRecording:
         self._region, self._window_id = picture.region, picture.window_id
         return frame, self._region
 
-    def _check_game(self) -> None:
-        """In the pump's thread, while the picture is still: is the game there?"""
+    def _what(self) -> str:
+        """What is recorded, whichever way it was named."""
+        attach, picture = self.options.attach or self.profile.attach, self._game.picture
+        if attach is None or attach.window is not None:
+            return f"window {picture.window_id}"
+        return f"the screen's part {picture.region}"
+
+    def _check_game(self) -> bool:
+        """In the pump's thread, while the picture is still: is the game there, and has its window moved away?"""
         if not self._game.picture.alive:
             raise WindowError("the game's window was closed")
+        return self._game.picture.moved()
 
     def _open_focus(self) -> FocusWatch | None:
         """Only on a display that others use as well can another window have the keyboard."""
@@ -155,6 +172,13 @@ class OpenRecording:
         window = open_window(self._game.display_name, self._watched_id)
         self._stack.callback(window.close)
         return open_focus(self._game.display_name, window)
+
+    def _explain_focus(self) -> None:
+        attach = self.options.attach or self.profile.attach
+        if attach is None or attach.window is not None or not (self._game.shared and self.options.only_focused):
+            return
+        windows = list_windows(self._game.display_name)
+        self.advice.append(focus_notice(next((w.title for w in windows if w.id == self._watched_id), None)))
 
     def _follow_window(self) -> None:
         """In the loop's thread: games open their window anew when they change its size or mode."""
@@ -184,14 +208,8 @@ class OpenRecording:
             hotkeys[self.options.pause_key] = self._toggle_pause
         if self.options.stop_key is not None:
             hotkeys[self.options.stop_key] = lambda: self.loop.stop("stop key")
-        return InputLog(
-            sources,
-            self.profile.controls.names,
-            all_keys=self.options.all_keys,
-            hotkeys=hotkeys,
-            place=self._place,
-            sticks=self._pads,
-        )
+        names, all_keys = self.profile.controls.names, self.options.all_keys
+        return InputLog(sources, names, all_keys=all_keys, hotkeys=hotkeys, place=self._place, sticks=self._pads)
 
     def _toggle_pause(self) -> None:
         self._attention.pause(not self._attention.paused)
@@ -210,7 +228,7 @@ class OpenRecording:
         return SessionInfo(
             id=uuid.uuid4().hex,
             game=self.title,
-            started_at=_wall_clock(),
+            started_at=wall_clock(),
             start_ns=start_ns,
             controls=controls.names,
             mouse_scale_px=controls.mouse_scale_px,
@@ -252,43 +270,16 @@ class OpenRecording:
         return said
 
     def _finish(self, reason: str) -> None:
-        """In the loop's thread: end all parts, in the order in which they feed each other, and complete the session."""
-        now = now_ns()
-        errors: list[BaseException] = []
-
-        def attempt(what: Callable[[], object]) -> None:
-            try:
-                what()
-            except (GameOnError, OSError) as error:
-                errors.append(error)
-
-        parts = self.parts
-        attempt(lambda: self.loop.flush(now))
-        attempt(parts.pump.close)
-        for track in parts.tracks:
-            attempt(track.close)
-        attempt(self.loop.commit)
-        end = SessionEnd(
-            ended_at=_wall_clock(),
-            duration_ns=now_ns() - parts.start_ns,
-            reason=reason,
-            who=self._who(),
-            missing=tuple(self.notices),
-            checksums=media_checksums(self.folder),
-        )
-        attempt(lambda: parts.writer.finish(end))
-        attempt(lambda: self._catalogue.update(self.folder))
-        attempt(self._stack.close)
-        self.end_reason = reason
-        expected = ("display lost", "game", "disk", "the game's window")
-        self._error = self.loop.error or next((error for error in errors if not reason.startswith(expected)), None)
-        self.ended.set()
-
-    def _who(self) -> Who:
-        injected, by_hand = self.loop.injected > 0, self.loop.by_hand > 0
-        if injected and by_hand:
-            return "mixed"
-        return "agent" if injected else "human" if by_hand else "unknown"
+        """In the loop's thread: end all parts, and complete the session."""
+        self.ended_ns, self.end_reason = now_ns(), reason
+        try:
+            self._error = finish_recording(
+                self.parts, self.loop, self._catalogue, self._stack.close, reason=reason, missing=self.notices
+            )
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits in stop()
+            self._error = error
+        finally:
+            self.ended.set()
 
 
 def _check_room(folder: Path) -> None:
@@ -298,7 +289,3 @@ def _check_room(folder: Path) -> None:
             f"only {free_mb:.0f} MB are free on the disk of {folder.resolve()}, and a recording needs "
             f"{START_FREE_MB:.0f} to begin: make room, or record to another disk with --data-dir"
         )
-
-
-def _wall_clock() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")

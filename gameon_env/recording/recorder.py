@@ -9,9 +9,12 @@ from typing import Any, Self
 from gameon_env.clock import now_ns
 from gameon_env.errors import GameOnError
 from gameon_env.games.profile import Profile, load_profile, profile_paths
-from gameon_env.recording.model import Health
+from gameon_env.recording.model import AUDIO_FILES, DATABASE_FILE, VIDEO_FILE, Health
 from gameon_env.recording.open_recording import OpenRecording
 from gameon_env.recording.recorder_options import RecorderOptions
+
+FILES = (VIDEO_FILE, *AUDIO_FILES.values(), DATABASE_FILE, f"{DATABASE_FILE}-wal")
+"""What grows with a session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,9 @@ class SessionRecorder:
 
     @property
     def notices(self) -> list[str]:
-        """What cannot be recorded, and earlier sessions that were cut off and are completed now: for the person."""
+        """For the person: earlier sessions that are completed now, whose focus counts, and what cannot be recorded."""
         past = [f"{one.folder.name}, an earlier session: {one.outcome}, {one.note}" for one in self._opened.recovered]
-        return [*past, *self._opened.notices]
+        return [*past, *self._opened.advice, *self._opened.notices]
 
     @property
     def running(self) -> bool:
@@ -106,9 +109,8 @@ class SessionRecorder:
         """How it is doing."""
         parts, loop = self._opened.parts, self._opened.loop
         health = loop.health or Health(0, 0, 0, 0, 0, 0, 0, 0)
-        seconds = (now_ns() - parts.start_ns) * 1e-9
-        files = parts.folder.iterdir() if parts.folder.is_dir() else ()
-        megabytes = sum(file.stat().st_size for file in files) / 1e6
+        seconds = ((self._opened.ended_ns or now_ns()) - parts.start_ns) * 1e-9
+        megabytes = sum(_size(parts.folder / name) for name in FILES) / 1e6
         attention = parts.attention
         return RecorderStatus(
             seconds,
@@ -164,6 +166,13 @@ class SessionRecorder:
         if self._recording is None:
             raise GameOnError("the recorder has not been started: call start()")
         return self._recording
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:  # not recorded, or deleted by hand
+        return 0
 
 
 def _profile(game: str | Path, options: RecorderOptions) -> Profile:

@@ -36,6 +36,9 @@ SETTLE_NS = 20_000_000
 
 CLOCK_STEP_S = 0.1
 
+GAME_GONE = (CaptureError, DisplayError, InputError, WindowError)
+"""What parts say whose game or display went away: an end like another."""
+
 Row = TypeVar("Row")
 
 
@@ -135,7 +138,7 @@ class RecorderLoop:
                     return reason
         except StorageError as error:
             return _disk(error)
-        except (InputError, DisplayError) as error:
+        except GAME_GONE as error:
             return self._parts.why_gone(str(error))
 
     def _why_end(self, now: int) -> str:
@@ -148,7 +151,7 @@ class RecorderLoop:
         error = self._parts.pump.error
         if isinstance(error, StorageError):
             return _disk(error)
-        if isinstance(error, WindowError | CaptureError):
+        if isinstance(error, GAME_GONE):
             return self._parts.why_gone(str(error))
         if error is not None:
             raise error
@@ -216,7 +219,7 @@ class RecorderLoop:
         parts = self._parts
         with self._process.oneshot():
             cpu, memory = self._process.cpu_percent(), self._process.memory_info().rss / 1e6
-        free_mb = shutil.disk_usage(parts.folder).free / 1e6
+        free_mb = _free_mb(parts.folder)
         t_ns = now - parts.start_ns
         self.health = Health(
             t_ns, cpu, memory, free_mb, parts.pump.caught, parts.pump.dropped, parts.log.stored, parts.pump.waiting
@@ -232,6 +235,13 @@ class RecorderLoop:
 
 def _taken(rows: deque[Row]) -> list[Row]:
     return [rows.popleft() for _ in range(len(rows))]
+
+
+def _free_mb(folder: Path) -> float:
+    try:
+        return shutil.disk_usage(folder).free / 1e6
+    except OSError as error:
+        raise StorageError(f"{folder}: the session's folder cannot be reached ({error})") from error
 
 
 def _wall_offset_s() -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from gameon_env.errors import GameOnError, UnknownNameError
 from gameon_env.games.profile import Attach
 from gameon_env.keys import BUTTONS, check_control
 
-CODECS = ("h264", "hevc", "av1")
+WORST_QUALITY = {"h264": 51, "hevc": 51, "av1": 63}
+CODECS = tuple(WORST_QUALITY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,11 @@ class RecorderOptions:
             raise GameOnError(f"fps must be from 1 to 1000, the most pictures a second that are kept; it is {self.fps}")
         if self.codec not in CODECS:
             raise UnknownNameError(f"codec must be one of {', '.join(CODECS)}; it is {self.codec!r}")
-        if self.duration_s is not None and not self.duration_s > 0:
-            raise GameOnError(f"the duration must be more than 0 seconds; it is {self.duration_s}")
+        most = WORST_QUALITY.get(self.codec, 0)
+        if self.quality is not None and not 0 <= self.quality <= most:
+            raise GameOnError(f"quality must be from 0 (best) to {most} for {self.codec}; it is {self.quality}")
+        if self.duration_s is not None and not 0 < self.duration_s < math.inf:
+            raise GameOnError(f"the duration must be seconds, more than 0; leave it out for no end: {self.duration_s}")
         for key in (self.pause_key, self.stop_key):
             if key is not None and check_control(key) not in BUTTONS:
                 raise UnknownNameError(f"a hotkey must be a key or a button, such as 'key:f9'; it is {key!r}")

@@ -30,7 +30,7 @@ class Reindexed:
 def reindex(connection: sqlite3.Connection, data_dir: Path) -> Reindexed:
     """Read all folders under ``<data_dir>/sessions`` anew; an entry whose folder cannot be read stays as it is."""
     before = {entry.id: entry for entry in select_entries(connection, data_dir)}
-    found, unread, problems = _read_folders(data_dir)
+    found, unread, problems = _read_folders(data_dir, {entry.folder for entry in before.values()})
     stay = [entry for entry in before.values() if entry.id not in found and entry.folder in unread]
     gone = [entry for entry in before.values() if entry.id not in found and entry.folder not in unread]
     with connection:
@@ -47,11 +47,11 @@ def reindex(connection: sqlite3.Connection, data_dir: Path) -> Reindexed:
     )
 
 
-def _read_folders(data_dir: Path) -> tuple[dict[str, SessionEntry], set[Path], list[str]]:
-    """The sessions by id, the folders that cannot be read, and what is wrong, in words."""
+def _read_folders(data_dir: Path, known: set[Path]) -> tuple[dict[str, SessionEntry], set[Path], list[str]]:
+    """The sessions by id (of copies the known one), the folders that cannot be read, and what is wrong, in words."""
     found: dict[str, SessionEntry] = {}
     unread, problems = set[Path](), []
-    for folder in session_folders(data_dir):
+    for folder in sorted(session_folders(data_dir), key=lambda folder: folder not in known):
         try:
             entry = read_entry(folder)
         except (SessionError, StorageError) as error:

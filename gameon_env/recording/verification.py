@@ -32,6 +32,7 @@ class Problem:
 
 
 RECOVER = "Bring back what can be: gameon recover FOLDER"
+CUT = "Use a copy of it if you have one; else complete it without what is gone: gameon recover FOLDER"
 DAMAGED = "Use a copy of it if you have one; else export it knowing that, or delete it: gameon sessions delete ID"
 
 
@@ -106,16 +107,16 @@ def _video(session: Session) -> Iterator[Problem]:
     stored = frames.t_ns[frames.video_frame >= 0]
     if not session.video.is_file():
         if len(stored):
-            yield Problem(f"{VIDEO_FILE} is not there, and {len(stored)} frames should be in it", DAMAGED)
+            yield Problem(f"{VIDEO_FILE} is not there, and {len(stored)} frames should be in it", CUT)
         return
     try:
         shown = _video_times(session.video)
     except VideoError as error:
         if len(stored):
-            yield Problem(f"{VIDEO_FILE} cannot be read: {error}", DAMAGED)
+            yield Problem(f"{VIDEO_FILE} cannot be read: {error}", CUT)
         return  # a video of no frame is no video to a reader
     if len(shown) != len(stored):
-        yield Problem(f"{VIDEO_FILE} holds {len(shown)} frames, the database {len(stored)}", DAMAGED)
+        yield Problem(f"{VIDEO_FILE} holds {len(shown)} frames, the database {len(stored)}", CUT)
         return
     apart = np.abs(shown - stored)
     if len(apart) and apart.max() > VIDEO_TIME_NS:
@@ -152,7 +153,7 @@ def _audio(session: Session, stream: Stream, duration_ns: int) -> Iterator[Probl
     samples, t_ns = session.audio_clock(stream)
     if not path.is_file():
         if len(samples):
-            yield Problem(f"{path.name} is not there, and there are times of {len(samples)} blocks of it", DAMAGED)
+            yield Problem(f"{path.name} is not there, and there are times of {len(samples)} blocks of it", CUT)
         return
     try:
         layout = wav_layout(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from gameon_env.errors import SessionError
 from gameon_env.paths import cache_dir
@@ -21,7 +22,8 @@ class WindowLock:
     """
 
     def __init__(self, display: str, what: str) -> None:
-        key = hashlib.sha256(f"{display} {what}".encode()).hexdigest()[:16]
+        server = re.sub(r"(:\d+)\.\d+$", r"\1", display)  # ":1.0" is a screen of ":1"
+        key = hashlib.sha256(f"{server} {what}".encode()).hexdigest()[:16]
         folder = cache_dir() / "recorded_windows" / key
         folder.mkdir(parents=True, exist_ok=True)
         try:

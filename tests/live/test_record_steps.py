@@ -49,7 +49,7 @@ def test_a_person_is_recorded_until_the_stop_key(tmp_path: Path) -> None:
             person.press("key:f10")
             said, _ = program.communicate(timeout=30)
     assert program.returncode == 0
-    assert "1 episodes" in said
+    assert "1 episode, " in said
     (episode,) = load_episodes(tmp_path / "trajectories")
     assert episode.controls == ("key:left", "key:right", "key:space")
     held = episode.inputs[: episode.num_steps]
@@ -57,3 +57,16 @@ def test_a_person_is_recorded_until_the_stop_key(tmp_path: Path) -> None:
     assert held[:, [0, 2]].sum() == 0
     assert episode.metadata["played_by"] == ["human"]
     assert np.ptp(episode.timestamps) > 1e9
+
+
+def test_choices_that_steps_do_not_have_are_said(tmp_path: Path) -> None:
+    for words, says in (
+        (["--microphone", "default", "--all-keys"], "--all-keys, --microphone"),
+        (["--duration", "-3"], "more than 0"),
+        (["--stop-key", "qq"], "key:qq"),
+    ):
+        command = ["record", "--steps", "--game", "rescue", "--display", "private", "--data-dir", str(tmp_path), *words]
+        done = subprocess.run([sys.executable, "-m", "gameon_env", *command], capture_output=True, text=True)
+        assert done.returncode == 2
+        assert says in done.stderr
+    assert list(tmp_path.iterdir()) == []

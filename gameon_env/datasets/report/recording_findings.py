@@ -100,7 +100,21 @@ def _clusters(t_s: npt.NDArray[np.float64], apart_s: float = 1.0) -> npt.NDArray
     return np.stack([t_s[first], t_s[np.append(first[1:], True)]], axis=1)
 
 
+def _no_input(r: Evidence) -> Iterator[Finding]:
+    if not r.faults and not _has_input(r):
+        yield _finding(
+            r, "problem", "no input", f"no input was recorded in all of its {r.duration_s:.0f} s",
+            "If somebody played, the recorder did not hear it: gameon doctor. Train without it: sessions=[...]",
+        )  # fmt: skip
+
+
+def _has_input(r: Evidence) -> bool:
+    return len(r.event_s) > 0 or any(len(spans) for spans in r.held.values())
+
+
 def _idle(r: Evidence) -> Iterator[Finding]:
+    if not _has_input(r):
+        return  # said already
     spans = minus(idle_spans(r, IDLE_S), standing_spans(r, STANDING_S))
     moving = [(start, end) for start, end in spans if end - start >= IDLE_S and _moves(r, start, end)]
     if moving:
@@ -203,4 +217,4 @@ def _clock(r: Evidence) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-_RULES = (_unreadable, _end, _dropped, _black, _standing, _clock, _held, _idle, _sound, _gaps)
+_RULES = (_unreadable, _end, _dropped, _black, _standing, _clock, _held, _no_input, _idle, _sound, _gaps)

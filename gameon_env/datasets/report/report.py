@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.recordings import EpisodeRecording, Recording, SessionRecording
 from gameon_env.datasets.report.control_figures import button_figures
 from gameon_env.datasets.report.episode_evidence import examine_episode
@@ -21,7 +20,7 @@ from gameon_env.datasets.report.game_findings import game_findings
 from gameon_env.datasets.report.page import MOST_DETAILED, render
 from gameon_env.datasets.report.recording_findings import recording_findings
 from gameon_env.datasets.report.session_evidence import examine_session
-from gameon_env.errors import GameOnError, StorageError
+from gameon_env.errors import DatasetError, GameOnError, StorageError
 
 MOST_PICTURES = 3600
 """That are looked at in all recordings together, some more where there are many: a keyframe takes some 10 ms."""

@@ -3,6 +3,7 @@
 #include "state.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <string.h>
 #include <time.h>
@@ -24,7 +25,6 @@ EXPORT void control_open(struct clock_state *state, uint64_t random, int64_t epo
     state->random = random;
     state->epoch_ns = epoch_ns;
     state->round = 1;
-    state->controller = getpid();
 }
 
 EXPORT void control_grant(struct clock_state *state, int64_t ns) {
@@ -35,6 +35,15 @@ EXPORT void control_grant(struct clock_state *state, int64_t ns) {
     __atomic_store_n(&state->idle, 0, __ATOMIC_SEQ_CST);
     lockstep_dispatch();
     lockstep_unlock();
+}
+
+/* Nobody grants time any more: whoever waits ends. */
+EXPORT void control_close(struct clock_state *state) {
+    __atomic_store_n(&state->closed, 1, __ATOMIC_SEQ_CST);
+    for (uint32_t i = 0; i < state->used; i++) {
+        __atomic_add_fetch(&state->slots[i].go, 1, __ATOMIC_SEQ_CST);
+        lockstep_futex(&state->slots[i].go, FUTEX_WAKE, INT_MAX, -1);
+    }
 }
 
 /* Whether the granted time is used up, after at most timeout_ns of real time. */
@@ -55,7 +64,7 @@ EXPORT void control_drop(struct clock_state *state, uint32_t index) {
     lockstep = state;
     lockstep_lock();
     lockstep_drop(&state->slots[index]);
-    if (!state->idle) lockstep_dispatch();
+    lockstep_offer();
     lockstep_unlock();
 }
 
@@ -63,6 +72,7 @@ EXPORT void control_drop(struct clock_state *state, uint32_t index) {
 EXPORT int control_pass(struct clock_state *state, uint32_t index, uint64_t turns) {
     lockstep = state;
     lockstep_lock();
+    lockstep_offer(); /* who had the turn is dead */
     int taken = state->holder == (int32_t)index && state->turns == turns;
     if (taken) {
         state->slots[index].state = OUTSIDE;

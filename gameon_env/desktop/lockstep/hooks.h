@@ -3,11 +3,15 @@
 #define GAMEON_LOCKSTEP_HOOKS_H
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
 
 #include "state.h"
+
+#define ALL (1 << 20) /* as many as there are */
+#define EVERY_BIT (~0u)
 
 #define HOOK __attribute__((visibility("default")))
 
@@ -33,13 +37,18 @@ int64_t shim_read(struct slot *me);    /* a look at the clock, which takes a lit
 int shim_wait(struct slot *me, uint64_t key, int64_t wake, uint32_t bits);
 int shim_wake(struct slot *me, uint64_t key, int count, uint32_t bits);
 int shim_poll(struct slot *me, int64_t wake, int (*look)(void *), void *what);
+void shim_signal(struct slot *me, int (*send)(void *), void *what); /* and let it come to who waits */
 void shim_leave(struct slot *me); /* pass the turn on, around a call that waits for something real */
 void shim_return(struct slot *me);
-struct slot *shim_child_slot(void);
+struct slot *shim_child_slot(void);                       /* for a thread or process that is about to begin */
+void shim_set_child(struct slot *child, int32_t pid);     /* it is that process; below 0: it is none */
 void shim_become(struct slot *me, int forked);
 void shim_end_thread(void);
+void shim_connected_to_x(int file);
 int64_t shim_base(clockid_t clock);
 void timers_forget(void);
+int lock_mutex(struct slot *me, pthread_mutex_t *mutex, int64_t wake);
+int unlock_mutex(struct slot *me, pthread_mutex_t *mutex);
 
 static inline int64_t to_ns(const struct timespec *t) { return t->tv_sec * 1000000000LL + t->tv_nsec; }
 static inline struct timespec from_ns(int64_t ns) {

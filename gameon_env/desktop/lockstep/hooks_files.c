@@ -1,4 +1,4 @@
-/* Waits for files, sockets and children: what is there is there at once, in real time; a timeout is virtual. */
+/* Waits for files and sockets: what is there is there at once, in real time; a timeout is virtual. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "hooks.h"
@@ -218,65 +218,17 @@ HOOK int accept4(int file, struct sockaddr *restrict from, socklen_t *restrict l
     return REAL(accept4)(file, from, length, flags);
 }
 
-/* ---- children ---- */
+/* ---- X11 ---- */
 
-struct wait_call {
-    pid_t pid;
-    int *status, options;
-    struct rusage *usage;
-    pid_t result;
-};
-static int look_wait(void *given) {
-    struct wait_call *call = given;
-    call->result = REAL(wait4)(call->pid, call->status, call->options | WNOHANG, call->usage);
-    return call->result != 0;
-}
-HOOK pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage) {
-    struct slot *me = ENTER("wait4");
-    if (!me || options & WNOHANG) return REAL(wait4)(pid, status, options, usage);
-    struct wait_call call = {pid, status, options, usage, 0};
-    return shim_poll(me, NEVER, look_wait, &call) < 0 ? -1 : call.result;
-}
-HOOK pid_t waitpid(pid_t pid, int *status, int options) { return wait4(pid, status, options, 0); }
-HOOK pid_t wait(int *status) { return wait4(-1, status, 0, 0); }
-HOOK pid_t wait3(int *status, int options, struct rusage *usage) { return wait4(-1, status, options, usage); }
-
-struct waitid_call {
-    idtype_t kind;
-    id_t id;
-    siginfo_t *info;
-    int options, result;
-};
-static int look_waitid(void *given) {
-    struct waitid_call *call = given;
-    call->info->si_pid = 0;
-    call->result = REAL(waitid)(call->kind, call->id, call->info, call->options | WNOHANG);
-    return call->result < 0 || call->info->si_pid != 0;
-}
-HOOK int waitid(idtype_t kind, id_t id, siginfo_t *info, int options) {
-    struct slot *me = ENTER("waitid");
-    if (!me || options & WNOHANG) return REAL(waitid)(kind, id, info, options);
-    siginfo_t own;
-    struct waitid_call call = {kind, id, info ? info : &own, options, 0};
-    return shim_poll(me, NEVER, look_waitid, &call) < 0 ? -1 : call.result;
-}
-HOOK int system(const char *command) {
-    struct slot *me = ENTER("system");
-    if (!me) return REAL(system)(command);
-    shim_leave(me);
-    int result = REAL(system)(command);
-    shim_return(me);
+HOOK int connect(int file, const struct sockaddr *to, socklen_t length) {
+    int result = REAL(connect)(file, to, length);
+    const struct sockaddr_un *named = (const struct sockaddr_un *)to;
+    if (result == 0 && lockstep && to->sa_family == AF_UNIX && length > 20) /* the name may begin with a 0 */
+        if (!strncmp(named->sun_path + !named->sun_path[0], "/tmp/.X11-unix/X", 16)) shim_connected_to_x(file);
     return result;
 }
-HOOK int pause(void) {
-    struct slot *me = ENTER("pause");
-    if (!me) return REAL(pause)();
-    while (shim_wait(me, 0, NEVER, 0) != BY_SIGNAL) {}
-    errno = EINTR;
-    return -1;
-}
 
-/* ---- X11 by xcb: an answer comes at once; so do the events that our own requests cause ---- */
+/* By xcb: an answer comes at once; so do the events that our own requests cause. */
 
 static void *in_xcb(const char *name) {
     void *library = dlopen("libxcb.so.1", RTLD_LAZY | RTLD_NOLOAD);

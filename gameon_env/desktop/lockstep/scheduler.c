@@ -33,7 +33,20 @@ void lockstep_lock(void) {
     }
 }
 
-void lockstep_unlock(void) { __atomic_store_n(&lockstep->lock, 0, __ATOMIC_RELEASE); }
+/* Who is to be woken once the lock is free: one who woke before would wait for it. */
+static __thread uint32_t *woken;
+
+void lockstep_unlock(void) {
+    uint32_t *wake = woken;
+    woken = 0;
+    __atomic_store_n(&lockstep->lock, 0, __ATOMIC_RELEASE);
+    if (wake) lockstep_futex(wake, FUTEX_WAKE, INT_MAX, -1);
+}
+
+static void wake_later(uint32_t *word) {
+    if (woken && woken != word) lockstep_futex(woken, FUTEX_WAKE, INT_MAX, -1);
+    woken = word;
+}
 
 struct slot *lockstep_slot(int32_t pid, int32_t tid) {
     for (uint32_t i = 0; i < MAX_SLOTS; i++) {
@@ -73,7 +86,7 @@ static void give(struct slot *slot, int32_t reason, int anew) {
     lockstep->turns++;
     __atomic_add_fetch(&slot->go, 1, __ATOMIC_SEQ_CST);
     __atomic_store_n(&lockstep->holder, (int32_t)slot->index, __ATOMIC_SEQ_CST);
-    lockstep_futex(&slot->go, FUTEX_WAKE, INT_MAX, -1);
+    if (slot->tid != (int32_t)lockstep_tid || !lockstep_tid) wake_later(&slot->go);
 }
 
 /* With the lock held and the turn nobody's: the one that may go on now, or the earliest, or the controller. */
@@ -100,6 +113,14 @@ void lockstep_dispatch(void) {
     } else {
         if (lockstep->limit > lockstep->now) lockstep->now = lockstep->limit;
         __atomic_store_n(&lockstep->idle, 1, __ATOMIC_SEQ_CST);
-        lockstep_futex(&lockstep->idle, FUTEX_WAKE, INT_MAX, -1);
+        wake_later(&lockstep->idle);
     }
+}
+
+/* After something has changed: let somebody go on, where time is granted. Who runs free never hands the turn back. */
+void lockstep_offer(void) {
+    if (lockstep->holder >= 0) return;
+    if (lockstep->idle && lockstep->limit < NEVER - 1) return;
+    __atomic_store_n(&lockstep->idle, 0, __ATOMIC_SEQ_CST);
+    lockstep_dispatch();
 }

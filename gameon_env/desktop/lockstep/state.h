@@ -11,6 +11,7 @@
 
 #define LOCKSTEP_VERSION 1u
 #define MAX_SLOTS 1024
+#define MAX_DYING 8
 #define NEVER INT64_MAX
 
 enum { FREE, RUNNING, READY, WAITING, POLLING, OUTSIDE };
@@ -36,8 +37,7 @@ struct clock_state {
     uint64_t random;
     int64_t epoch_ns; /* CLOCK_REALTIME at virtual time 0 */
     uint32_t attached, layout_random, closed, used;
-    int32_t controller;
-    uint32_t spare;
+    int32_t dying[MAX_DYING]; /* processes that have passed the turn on, and are about to end */
     struct slot slots[MAX_SLOTS];
 };
 
@@ -51,6 +51,7 @@ struct slot *lockstep_slot(int32_t pid, int32_t tid);
 void lockstep_lock(void);
 void lockstep_unlock(void);
 void lockstep_dispatch(void);
+void lockstep_offer(void);
 void lockstep_drop(struct slot *slot);
 long lockstep_futex(uint32_t *word, int operation, uint32_t value, int64_t timeout_ns);
 

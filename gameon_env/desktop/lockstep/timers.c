@@ -40,15 +40,29 @@ static void *call(void *given) {
     return 0;
 }
 
-static void fire(struct timer *timer, uint64_t times) {
+static int is_caught(int number) {
+    struct sigaction action;
+    return sigaction(number, 0, &action) == 0 && action.sa_handler != SIG_IGN && action.sa_handler != SIG_DFL;
+}
+
+/* Returns -1 where nobody is woken by it. */
+static int send_signal(void *given) {
+    struct sigevent *event = given;
+    int caught = is_caught(event->sigev_signo);
+    if (event->sigev_notify == SIGEV_THREAD_ID)
+        lockstep_syscall(SYS_tgkill, getpid(), event->_sigev_un._tid, event->sigev_signo, 0);
+    else
+        sigqueue(getpid(), event->sigev_signo, event->sigev_value);
+    return caught ? 0 : -1;
+}
+
+static void fire(struct slot *me, struct timer *timer, uint64_t times) {
     struct sigevent *event = &timer->event;
     timer->overrun = (int)times - 1;
     if (timer->kind == FILE_TIMER) {
         if (write(timer->file, &times, sizeof times) < 0) {} /* closed, or not read for 2^64 times */
-    } else if (event->sigev_notify == SIGEV_SIGNAL) {
-        sigqueue(getpid(), event->sigev_signo, event->sigev_value);
-    } else if (event->sigev_notify == SIGEV_THREAD_ID) {
-        lockstep_syscall(SYS_tgkill, getpid(), event->_sigev_un._tid, event->sigev_signo, 0);
+    } else if (event->sigev_notify == SIGEV_SIGNAL || event->sigev_notify == SIGEV_THREAD_ID) {
+        shim_signal(me, send_signal, event);
     } else if (event->sigev_notify == SIGEV_THREAD) {
         pthread_t thread;
         struct sigevent *copy = malloc(sizeof *copy);
@@ -74,7 +88,7 @@ static void *keep_time(void *unused) {
             if (timer->due <= lockstep->now) {
                 uint64_t times = timer->every ? 1 + (uint64_t)((lockstep->now - timer->due) / timer->every) : 1;
                 timer->due = timer->every ? timer->due + (int64_t)times * timer->every : NEVER;
-                fire(timer, times);
+                fire(me, timer, times);
             }
             if (timer->due < next) next = timer->due;
         }

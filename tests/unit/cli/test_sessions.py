@@ -124,3 +124,23 @@ def test_verify_finds_what_is_wrong(data: Path) -> None:
     assert rows[0]["id"] == "1a1b"
     assert all(problem["remedy"] for problem in rows[0]["problems"])
     assert "--all" in run("verify", code=2)
+
+
+def test_verify_takes_folders_that_are_damaged(data: Path) -> None:
+    with Catalogue() as catalogue:
+        folder = catalogue.find("1a1b").folder
+    (folder / "session.db").write_bytes(b"x" * 5000)
+    (row,) = run_json("verify", str(folder), code=1)
+    assert row["id"] is None
+    assert row["folder"] == str(folder)
+    assert "damaged" in row["problems"][0]["what"]
+    (folder / "session.db").unlink()
+    assert "gameon recover" in run("verify", str(folder), code=1)
+
+
+def test_a_list_for_a_file_is_not_cut_to_a_terminals_width(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    run("tag", "1a1b", "a tag of many words")
+    (line,) = [line for line in run("list").splitlines() if line.startswith("1a1b")]
+    assert "completed" in line
+    assert line.endswith("a tag of many words")

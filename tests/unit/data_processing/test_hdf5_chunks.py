@@ -63,7 +63,9 @@ ChunksOf = Callable[[Path], RowChunks | None]
 @pytest.mark.parametrize(
     "options", [{}, {"compression": "gzip"}, {"compression": "gzip", "compression_opts": 9, "shuffle": True}]
 )
-def test_all_rows_are_as_hdf5_reads_them(chunks_of: ChunksOf, tmp_path: Path, dtype: str, options: dict[str, Any]) -> None:
+def test_all_rows_are_as_hdf5_reads_them(
+    chunks_of: ChunksOf, tmp_path: Path, dtype: str, options: dict[str, Any]
+) -> None:
     values = numbers(dtype)
     chunks = chunks_of(write(tmp_path / "a.h5", values, **options))
     assert chunks is not None
@@ -117,7 +119,9 @@ def test_other_files_and_numbers_are_left_to_hdf5(chunks_of: ChunksOf, tmp_path:
 def test_a_file_within_a_commit_is_left_to_hdf5(chunks_of: ChunksOf, tmp_path: Path) -> None:
     path = write(tmp_path / "a.h5", numbers())
     payload = struct.pack("<QI", 0, 4) + path.read_bytes()[:4]
-    redo_path(path).write_bytes(struct.pack("<16sIQ", b"GAMEON-REDO-1\n\0\0", zlib.crc32(payload), len(payload)) + payload)
+    redo_path(path).write_bytes(
+        struct.pack("<16sIQ", b"GAMEON-REDO-1\n\0\0", zlib.crc32(payload), len(payload)) + payload
+    )
     assert chunks_of(path) is None
     redo_path(path).unlink()
     assert chunks_of(path) is not None
@@ -183,6 +187,17 @@ def test_a_chunk_that_unpacks_to_more_is_left_to_hdf5(chunks_of: ChunksOf, tmp_p
     chunks = chunks_of(path)
     assert chunks is not None
     assert [chunks.read(row, row + 1) is None for row in range(2, 7)] == [False, True, True, True, False]
+
+
+def test_a_large_chunk_that_unpacks_to_more_is_left_to_hdf5(chunks_of: ChunksOf, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3, 400, 700, 3)).astype("u1")
+    path = write(tmp_path / "a.h5", noise, compression="gzip")
+    with h5py.File(path, "r+") as file:
+        file["video"].id.write_direct_chunk((1, 0, 0, 0), zlib.compress(noise[1].tobytes() + bytes(5)))
+    chunks = chunks_of(path)
+    assert chunks is not None
+    assert chunks.read(1, 2) is None
+    np.testing.assert_array_equal(chunks.read(2, 3), noise[2:])
 
 
 def _read(episode: Any, rows: list[int]) -> list[int]:

@@ -22,7 +22,9 @@ def columns() -> dict[str, Any]:
     first, last = np.zeros(rows, bool), np.zeros(rows, bool)
     for start, end in EPISODES:
         first[start] = last[end] = True
-    metadata = [json.dumps({"first_row": a, "last_row": b, "controls": ["key:a"], "note": "é" * a}) for a, b in EPISODES]
+    metadata = [
+        json.dumps({"first_row": a, "last_row": b, "controls": ["key:a"], "note": "é" * a}) for a, b in EPISODES
+    ]
     return {
         "video": np.arange(rows * 12, dtype=np.uint8).reshape(rows, 2, 2, 3),
         "inputs": np.arange(rows, dtype=np.float32)[:, None],

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.options import DatasetOptions
 from gameon_env.datasets.windows import Windows
+from gameon_env.errors import DatasetError
 from tests.unit.data_processing.painted_video import number_in
 from tests.unit.datasets.played_session import CONTROLS, SCALE_PX, SIZE, played
 

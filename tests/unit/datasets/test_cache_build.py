@@ -9,9 +9,8 @@ import pytest
 
 from gameon_env.datasets.cache_build import build_caches
 from gameon_env.datasets.cache_file import file_bytes
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.frame_cache import FrameCache
-from gameon_env.errors import StorageError
+from gameon_env.errors import DatasetError, StorageError
 from tests.unit.datasets.drawn_recording import DrawnRecording, draw
 
 SIZE = (24, 32)

@@ -17,10 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gameon_env.datasets.cache_file import file_bytes
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.frame_cache import FrameCache
 from gameon_env.datasets.session_recording import SessionRecording
-from gameon_env.errors import StorageError, VideoError
+from gameon_env.errors import DatasetError, StorageError, VideoError
 from tests.unit.datasets.drawn_recording import DrawnRecording, draw
 from tests.unit.recording.small_session import read_only, record_media, small_disk
 

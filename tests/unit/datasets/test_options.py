@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.options import DatasetOptions
+from gameon_env.errors import DatasetError
 
 
 @pytest.mark.parametrize(

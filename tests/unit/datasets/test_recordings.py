@@ -13,7 +13,7 @@ import pytest
 from gameon_env.datasets.options import DatasetOptions
 from gameon_env.datasets.recordings import find, find_recordings
 from gameon_env.datasets.windows import Windows
-from gameon_env.errors import GameOnError, SessionError, TrajectoryError, UnknownNameError, VideoError
+from gameon_env.errors import DatasetError, GameOnError, SessionError, TrajectoryError, UnknownNameError, VideoError
 from gameon_env.recording.catalogue import Catalogue
 from gameon_env.recording.session_writer import SessionWriter
 from tests.unit.data_processing.painted_video import number_in
@@ -91,7 +91,7 @@ def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(GameOnError, match="lists no session"):
         find(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(TrajectoryError, match="holds no trajectory file"):
+    with pytest.raises(DatasetError, match=r"no gameon\.db, no session and no trajectory file.*gameon record"):
         find(tmp_path / "empty")
     (tmp_path / "other.db").write_bytes(b"SQLite format 3\0")
     with pytest.raises(GameOnError, match=r"called gameon\.db"):
@@ -165,6 +165,20 @@ def test_a_file_that_is_no_trajectory(tmp_path: Path) -> None:
     (tmp_path / "x.hdf5").write_bytes(b"not this" * 100)
     with pytest.raises(TrajectoryError, match="cannot be read"):
         find(tmp_path / "x.hdf5")
+
+
+def test_a_damaged_file_among_others_is_left_out(tmp_path: Path) -> None:
+    whole = trajectory(tmp_path / "a")
+    (tmp_path / "x.hdf5").write_bytes(b"not this" * 100)
+    found = find(tmp_path)
+    assert len(found.recordings) == 2
+    assert list(found.left_out) == ["x.hdf5"]
+    assert "cannot be read" in found.left_out["x.hdf5"]
+    with pytest.raises(TrajectoryError, match="cannot be read"):
+        find(tmp_path, sessions=["x.hdf5"])
+    whole.unlink()
+    with pytest.raises(DatasetError, match=r"none of the 1 recordings .* x\.hdf5: "):
+        find(tmp_path)
 
 
 def test_a_video_that_was_cut(tmp_path: Path) -> None:

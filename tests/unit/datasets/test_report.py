@@ -15,12 +15,11 @@ import cv2
 import numpy as np
 import pytest
 
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.recordings import SessionRecording, find_recordings
 from gameon_env.datasets.report.charts import histogram
 from gameon_env.datasets.report.picture_samples import keyframe_times
 from gameon_env.datasets.report.report import Report, make_report, write_report
-from gameon_env.errors import StorageError
+from gameon_env.errors import DatasetError, StorageError
 from gameon_env.recording.model import Gap
 from tests.unit.datasets.judged_session import FPS, SECONDS, good_play, judged
 from tests.unit.datasets.played_session import trajectory

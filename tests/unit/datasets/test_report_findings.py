@@ -35,6 +35,7 @@ def test_a_good_recording_has_no_warning(tmp_path: Path) -> None:
 
 CASES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "idle": ({"events": [e for e in good_play() if not 9 < e[0] < 22]}, "notice", "13 s", "nothing was pressed"),
+    "no input": ({"events": []}, "problem", "30 s", "no input"),
     "always held": ({"held": ("key:w",), "controls": ("key:w", *KEYS)}, "notice", "100 %", "key:w was down"),
     "never used": ({"events": without("key:space")}, "notice", "key:space", "never used"),
     "unlisted keys": (

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.options import DatasetOptions
 from gameon_env.datasets.split import SPLITS, split_of
 from gameon_env.datasets.windows import Windows
+from gameon_env.errors import DatasetError
 from tests.unit.datasets.played_session import SIZE, played, trajectory
 
 FRACTIONS = (0.8, 0.1, 0.1)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from gameon_env.datasets.dataset_error import DatasetError
 from gameon_env.datasets.options import DatasetOptions
 from gameon_env.datasets.transforms import Augmentation, transformed
 from gameon_env.datasets.windows import Windows
+from gameon_env.errors import DatasetError
 from tests.unit.datasets.played_session import CONTROLS, SIZE, played
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (5, 8, 10, 3), np.uint8)

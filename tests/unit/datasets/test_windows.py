@@ -60,8 +60,10 @@ def test_each_frame_comes_with_the_input_of_its_step(source: Path) -> None:
     )
 
 
-def test_a_batch_is_its_items(source: Path) -> None:
-    data = windows(source)
+@pytest.mark.parametrize("options", [{}, {"target": "last"}, {"pad": True, "stride": 3}, {"sequence_length": 1}])
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_batch_is_its_items(source: Path, tmp_path: Path, options: dict[str, Any], cached: bool) -> None:
+    data = windows(source, **options, cache=tmp_path if cached else None)
     rng = np.random.default_rng(0)
     wanted = rng.integers(0, len(data), 9)
     batch = data.batch(wanted)
@@ -71,6 +73,14 @@ def test_a_batch_is_its_items(source: Path) -> None:
         assert item.index == index
         for name in ("frames", "inputs", "timestamps", "mask", "control_mask"):
             np.testing.assert_array_equal(getattr(item, name), getattr(other, name))
+
+
+def test_what_is_changed_in_an_item_stays_there(session: Path, tmp_path: Path) -> None:
+    data = windows(session, cache=tmp_path)
+    item, kept = data.item(3), data.batch([3]).item(0)
+    for name in ("frames", "inputs", "timestamps", "mask", "control_mask"):
+        getattr(item, name)[:] = 0
+        np.testing.assert_array_equal(getattr(data.item(3), name), getattr(kept, name))
 
 
 def test_the_cache_gives_the_same_frames(source: Path, tmp_path: Path) -> None:

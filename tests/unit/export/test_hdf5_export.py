@@ -16,8 +16,9 @@ import pytest
 
 from gameon_env.data_processing.trajectory import load_episodes
 from gameon_env.data_processing.video_reader import VideoReader
-from gameon_env.datasets.dataset_error import DatasetError
-from gameon_env.errors import StorageError, UnknownNameError
+from gameon_env.datasets.options import DatasetOptions
+from gameon_env.datasets.windows import Windows
+from gameon_env.errors import DatasetError, StorageError, UnknownNameError
 from gameon_env.export.hdf5_export import export_to_hdf5
 from gameon_env.export.summary import ExportProgress
 from tests.unit.data_processing.painted_video import fill_disk, number_in
@@ -119,13 +120,17 @@ def test_processes_write_the_same_as_one(database: Path, tmp_path: Path) -> None
 def test_sound_and_its_mask(database: Path, tmp_path: Path) -> None:
     export_to_hdf5(database, tmp_path / "a.h5")
     with h5py.File(tmp_path / "a.h5") as file:
-        audio, mask = file["audio"][:], file["audio_mask"][:]
+        audio, mask, valid = file["audio"][:], file["audio_mask"][:], file["is_valid"][:]
     assert audio.shape == (57, 128)
     assert audio[25:35].max() > 0.5  # the tone in the second half
     assert audio[5:12].max() == 0.0
     assert mask[5:12].all()
     assert not mask[37:].any()  # the second session has none
     assert not mask[36]  # an episode's last row
+    windows = Windows(DatasetOptions(db_path=tmp_path / "a.h5", target_size=SIZE, sequence_length=1))
+    heard = windows.batch(range(len(windows))).audio_mask
+    assert heard is not None
+    assert heard[:, 0].tolist() == mask[valid].tolist()
     assert export_to_hdf5(database, tmp_path / "b.h5", include_audio=False).has_audio is False
     assert export_to_hdf5(database, tmp_path / "c.h5", audio_source="microphone").has_audio is False
     with h5py.File(tmp_path / "b.h5") as file:
@@ -161,7 +166,17 @@ def test_games_are_aligned_by_the_names_of_their_controls(tmp_path: Path) -> Non
     d = summary.controls.index("key:d")
     assert episodes["Other"].inputs[:-1, d].tolist() == [float(i % 3 == 0) for i in range(9)]
     assert not episodes["Other"].inputs[:, summary.controls.index("key:a")].any()
-    assert set(episodes["Other"].metadata["game_controls"]) == {"key:d", "key:x"}
+    assert episodes["Other"].metadata["game_controls"] == ["key:d", "key:x"]
+    options: dict[str, Any] = {"target_size": SIZE, "sequence_length": 1, "include_audio": False}
+    recorded, exported = (Windows(DatasetOptions(db_path=p, **options)) for p in (database, tmp_path / "all.h5"))
+    assert exported.controls == recorded.controls
+    ends = [(recorded, 0), (exported, 0)], [(recorded, len(recorded) - 1), (exported, len(exported) - 1)]
+    for (one, i), (other, j) in ends:
+        assert one.item(i).control_mask.tolist() == other.item(j).control_mask.tolist()
+    assert not exported.item(0).control_mask.all()
+    alone = Windows(DatasetOptions(db_path=tmp_path / "all.h5", game_name="Other", **options))
+    assert alone.controls == ("key:d", "key:x")
+    assert alone.columns.inputs[:, 0].tolist() == [float(i % 3 == 0) for i in range(9)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -10,8 +10,7 @@ import psutil
 import pytest
 
 from gameon_env.data_processing.trajectory import load_episodes
-from gameon_env.datasets.dataset_error import DatasetError
-from gameon_env.errors import StorageError
+from gameon_env.errors import DatasetError, StorageError
 from gameon_env.export.hdf5_export import export_to_hdf5
 from gameon_env.export.npz_export import export_to_npz
 from gameon_env.export.summary import ExportProgress

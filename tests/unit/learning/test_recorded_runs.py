@@ -82,7 +82,7 @@ def test_what_is_ambiguous_is_asked(catalogue: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     (other / "sessions").mkdir(parents=True)
     played(other / "sessions" / "a", 20, id="aa01")
-    played(other / "sessions" / "b", 20, id="bb02", game="Other")
+    played(other / "sessions" / "b", 20, id="bb02", game="Other", fps=20.0)
     with pytest.raises(GameOnError, match="choose one of them"):
         load_runs(catalogue_of(other))
     for words in ([], ["data", "--db", str(catalogue)]):

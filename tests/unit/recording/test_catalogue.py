@@ -123,6 +123,16 @@ def test_reindex_follows_what_was_done_by_hand(data: Path) -> None:
         assert len(names(catalogue)) == 3
 
 
+def test_of_two_copies_the_known_one_stays(data: Path) -> None:
+    with Catalogue(data) as catalogue:
+        known = catalogue.find("1a1b").folder
+        shutil.copytree(known, known.with_name("A copy"))
+        done = catalogue.reindex()
+        assert (done.added, done.changed, done.gone) == ((), (), ())
+        assert catalogue.find("1a1b").folder == known
+        assert "A copy: a copy of" in done.problems[0]
+
+
 def test_a_folder_deleted_by_hand_is_stated(data: Path) -> None:
     with Catalogue(data) as catalogue:
         entry = catalogue.find("1a1b")

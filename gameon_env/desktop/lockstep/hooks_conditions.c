@@ -1,0 +1,127 @@
+/* Conditions and semaphores: all but those between processes are ours, so that who is woken is known at once. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <threads.h>
+
+#include "hooks.h"
+
+#define COND_SHARED 1u /* glibc's own bits in __wrefs */
+#define COND_MONOTONIC 2u
+
+static int wait_condition(struct slot *me, pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t wake) {
+    int error = unlock_mutex(me, mutex);
+    if (error) return error;
+    int reason = wake <= lockstep->now ? BY_TIME : shim_wait(me, (uint64_t)condition, wake, EVERY_BIT);
+    error = lock_mutex(me, mutex, NEVER);
+    pthread_testcancel();
+    return error ? error : reason == BY_TIME ? ETIMEDOUT : 0; /* after a signal: a wakeup for nothing, as allowed */
+}
+
+/* Between processes: the real one; it counts as waiting for something outside. */
+static int is_shared_condition(pthread_cond_t *condition) { return condition->__data.__wrefs & COND_SHARED; }
+
+HOOK int pthread_cond_wait(pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex) {
+    struct slot *me = ENTER("pthread_cond_wait");
+    if (!me) return REAL(pthread_cond_wait)(condition, mutex);
+    if (!is_shared_condition(condition)) return wait_condition(me, condition, mutex, NEVER);
+    shim_leave(me);
+    int result = REAL(pthread_cond_wait)(condition, mutex);
+    shim_return(me);
+    return result;
+}
+
+HOOK int pthread_cond_clockwait(
+    pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex, clockid_t clock,
+    const struct timespec *restrict until
+) {
+    struct slot *me = ENTER("pthread_cond_clockwait");
+    if (!me) return REAL(pthread_cond_clockwait)(condition, mutex, clock, until);
+    return wait_condition(me, condition, mutex, to_ns(until) - shim_base(clock));
+}
+
+HOOK int pthread_cond_timedwait(
+    pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex, const struct timespec *restrict until
+) {
+    struct slot *me = ENTER("pthread_cond_timedwait");
+    if (!me) return REAL(pthread_cond_timedwait)(condition, mutex, until);
+    clockid_t clock = condition->__data.__wrefs & COND_MONOTONIC ? CLOCK_MONOTONIC : CLOCK_REALTIME;
+    return wait_condition(me, condition, mutex, to_ns(until) - shim_base(clock));
+}
+
+HOOK int pthread_cond_signal(pthread_cond_t *condition) {
+    struct slot *me = ENTER("pthread_cond_signal");
+    if (!me || is_shared_condition(condition)) return REAL(pthread_cond_signal)(condition);
+    shim_wake(me, (uint64_t)condition, 1, EVERY_BIT);
+    return 0;
+}
+
+HOOK int pthread_cond_broadcast(pthread_cond_t *condition) {
+    struct slot *me = ENTER("pthread_cond_broadcast");
+    if (!me || is_shared_condition(condition)) return REAL(pthread_cond_broadcast)(condition);
+    shim_wake(me, (uint64_t)condition, ALL, EVERY_BIT);
+    return 0;
+}
+
+HOOK int cnd_wait(cnd_t *condition, mtx_t *mutex) {
+    return pthread_cond_wait((pthread_cond_t *)condition, (pthread_mutex_t *)mutex) ? thrd_error : thrd_success;
+}
+HOOK int cnd_timedwait(cnd_t *restrict condition, mtx_t *restrict mutex, const struct timespec *restrict until) {
+    int error = pthread_cond_timedwait((pthread_cond_t *)condition, (pthread_mutex_t *)mutex, until);
+    return error == ETIMEDOUT ? thrd_timedout : error ? thrd_error : thrd_success;
+}
+HOOK int cnd_signal(cnd_t *condition) {
+    pthread_cond_signal((pthread_cond_t *)condition);
+    return thrd_success;
+}
+HOOK int cnd_broadcast(cnd_t *condition) {
+    pthread_cond_broadcast((pthread_cond_t *)condition);
+    return thrd_success;
+}
+
+/* ---- semaphores ---- */
+
+static int is_shared_semaphore(sem_t *semaphore) { return ((int *)semaphore)[2] == 128; /* glibc's own field */ }
+
+static int try_semaphore(void *semaphore) { return REAL(sem_trywait)(semaphore) == 0; }
+
+static int wait_semaphore(struct slot *me, sem_t *semaphore, int64_t wake) {
+    if (is_shared_semaphore(semaphore)) {
+        int found = shim_poll(me, wake, try_semaphore, semaphore);
+        if (found == 0) errno = ETIMEDOUT;
+        return found > 0 ? 0 : -1;
+    }
+    while (REAL(sem_trywait)(semaphore) < 0) {
+        if (wake <= lockstep->now) {
+            errno = ETIMEDOUT;
+            return -1;
+        }
+        if (shim_wait(me, (uint64_t)semaphore, wake, EVERY_BIT) == BY_SIGNAL) {
+            errno = EINTR;
+            return -1;
+        }
+    }
+    return 0;
+}
+
+HOOK int sem_wait(sem_t *semaphore) {
+    struct slot *me = ENTER("sem_wait");
+    return me ? wait_semaphore(me, semaphore, NEVER) : REAL(sem_wait)(semaphore);
+}
+HOOK int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restrict until) {
+    struct slot *me = ENTER("sem_timedwait");
+    if (!me) return REAL(sem_timedwait)(semaphore, until);
+    return wait_semaphore(me, semaphore, to_ns(until) - shim_base(CLOCK_REALTIME));
+}
+HOOK int sem_clockwait(sem_t *restrict semaphore, clockid_t clock, const struct timespec *restrict until) {
+    struct slot *me = ENTER("sem_clockwait");
+    if (!me) return REAL(sem_clockwait)(semaphore, clock, until);
+    return wait_semaphore(me, semaphore, to_ns(until) - shim_base(clock));
+}
+HOOK int sem_post(sem_t *semaphore) {
+    struct slot *me = ENTER("sem_post");
+    int result = REAL(sem_post)(semaphore);
+    if (me) shim_wake(me, (uint64_t)semaphore, 1, EVERY_BIT);
+    return result;
+}

@@ -1,0 +1,78 @@
+/* Futexes, and what else is asked of the kernel by number, as Rust and C++ do. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdarg.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hooks.h"
+
+static long wait_futex(struct slot *me, int *word, int operation, int value, const struct timespec *limit, uint32_t bits) {
+    if (__atomic_load_n(word, __ATOMIC_SEQ_CST) != value) {
+        errno = EAGAIN;
+        return -1;
+    }
+    int64_t wake = NEVER;
+    if (limit && (operation & FUTEX_CMD_MASK) == FUTEX_WAIT) wake = after(to_ns(limit));
+    else if (limit)
+        wake = to_ns(limit) - shim_base(operation & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+    int reason = wake <= lockstep->now ? BY_TIME : shim_wait(me, (uint64_t)word, wake, bits);
+    if (reason == BY_WAKE) return 0;
+    errno = reason == BY_TIME ? ETIMEDOUT : EINTR;
+    return -1;
+}
+
+HOOK long syscall(long number, ...) {
+    va_list rest;
+    va_start(rest, number);
+    long a = va_arg(rest, long), b = va_arg(rest, long), c = va_arg(rest, long);
+    long d = va_arg(rest, long), e = va_arg(rest, long), f = va_arg(rest, long);
+    va_end(rest);
+    switch (number) {
+    case SYS_futex: {
+        struct slot *me = ENTER("futex");
+        if (!me) break;
+        switch (b & FUTEX_CMD_MASK) {
+        case FUTEX_WAIT:
+            return wait_futex(me, (int *)a, (int)b, (int)c, (struct timespec *)d, EVERY_BIT);
+        case FUTEX_WAIT_BITSET:
+            return wait_futex(me, (int *)a, (int)b, (int)c, (struct timespec *)d, (uint32_t)f);
+        case FUTEX_WAKE:
+            return shim_wake(me, (uint64_t)a, (int)c, EVERY_BIT);
+        case FUTEX_WAKE_BITSET:
+            return shim_wake(me, (uint64_t)a, (int)c, (uint32_t)f);
+        case FUTEX_REQUEUE: /* waking them all is allowed, and they look for themselves */
+            return shim_wake(me, (uint64_t)a, ALL, EVERY_BIT);
+        case FUTEX_CMP_REQUEUE:
+            if (__atomic_load_n((int *)a, __ATOMIC_SEQ_CST) != (int)f) {
+                errno = EAGAIN;
+                return -1;
+            }
+            return shim_wake(me, (uint64_t)a, ALL, EVERY_BIT);
+        default:
+            break;
+        }
+        break;
+    }
+    case SYS_clock_gettime:
+        return clock_gettime((clockid_t)a, (struct timespec *)b);
+#ifdef SYS_time
+    case SYS_time:
+        return time((time_t *)a);
+#endif
+    case SYS_nanosleep:
+        return nanosleep((const struct timespec *)a, (struct timespec *)b);
+    case SYS_clock_nanosleep: {
+        int error = clock_nanosleep((clockid_t)a, (int)b, (const struct timespec *)c, (struct timespec *)d);
+        errno = error ? error : errno;
+        return error ? -1 : 0;
+    }
+    case SYS_getrandom:
+        return getrandom((void *)a, (size_t)b, (unsigned)c);
+    default:
+        break;
+    }
+    return REAL(syscall)(number, a, b, c, d, e, f);
+}

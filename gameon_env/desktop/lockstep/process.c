@@ -1,0 +1,205 @@
+/* How a process comes under the virtual clock, and how it ends; and what it has drawn when it hands the turn back. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <linux/sockios.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hooks.h"
+#include "shim.h"
+
+static dev_t state_device;
+static ino_t state_inode;
+static char state_path[128];
+
+int controller_gone(void) {
+    struct stat found;
+    return stat(state_path, &found) < 0 || found.st_dev != state_device || found.st_ino != state_inode;
+}
+
+/* From an address space that is another one each time, to one that is the same: the same program once more. */
+static void fix_layout(void) {
+    int old = personality(0xffffffff);
+    if (old < 0 || old & ADDR_NO_RANDOMIZE) return;
+    if (personality((unsigned long)old | ADDR_NO_RANDOMIZE) < 0 || !(personality(0xffffffff) & ADDR_NO_RANDOMIZE)) {
+        lockstep->layout_random = 1; /* forbidden, as in many containers: the game runs, perhaps less repeatably */
+        return;
+    }
+    static char program[4096], line[1 << 17];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    ssize_t size = fd < 0 ? -1 : read(fd, line, sizeof line - 1);
+    if (fd >= 0) close(fd);
+    if (length <= 0 || size <= 0 || size == sizeof line - 1) return;
+    static char *arguments[8192];
+    int count = 0;
+    for (char *at = line; at < line + size && count < 8191; at += strlen(at) + 1) arguments[count++] = at;
+    execve(program, arguments, environ);
+}
+
+__attribute__((constructor(101))) void process_attach(void) {
+    const char *path = getenv("GAMEON_LOCKSTEP");
+    if (lockstep || ended || !path || strlen(path) >= sizeof state_path) return;
+    strcpy(state_path, path);
+    busy = 1;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    struct stat found;
+    if (fd < 0 || fstat(fd, &found) < 0) {
+        if (fd >= 0) close(fd);
+        ended = 1;
+        busy = 0;
+        return;
+    }
+    void *map = mmap(0, sizeof(struct clock_state), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    state_device = found.st_dev;
+    state_inode = found.st_ino;
+    if (map == MAP_FAILED || ((struct clock_state *)map)->version != LOCKSTEP_VERSION) {
+        ended = 1;
+        busy = 0;
+        return;
+    }
+    lockstep = map;
+    fix_layout();
+    int32_t pid = own_pid = getpid();
+    lockstep_lock();
+    /* What this process was before an exec is gone, with all its threads. */
+    for (uint32_t i = 0; i < lockstep->used; i++)
+        if (lockstep->slots[i].pid == pid && lockstep->slots[i].state != FREE) lockstep_drop(&lockstep->slots[i]);
+    mine = lockstep_slot(pid, (int32_t)lockstep_tid);
+    lockstep->attached++;
+    lockstep_offer();
+    lockstep_unlock();
+    if (!mine)
+        ended = 1;
+    else
+        wait_turn(mine);
+    busy = 0;
+}
+
+/* Its files are closed, and its parent is told, only some time after it passes the turn on: whoever looks for that
+   finds its number here, and waits for it to be over. */
+static void announce_end(int32_t pid) {
+    for (int i = 0; i < MAX_DYING; i++)
+        if (!lockstep->dying[i] || i == MAX_DYING - 1) {
+            lockstep->dying[i] = pid;
+            return;
+        }
+}
+
+static char *append(char *to, int32_t number) {
+    char digits[12];
+    int count = 0;
+    for (; number; number /= 10) digits[count++] = (char)('0' + number % 10);
+    while (count) *to++ = digits[--count];
+    return to;
+}
+
+/* The kernel's letter for what a thread does; 0 where it is gone. */
+static char doing(int32_t pid, int32_t tid) {
+    char path[64] = "/proc/", text[128];
+    char *at = append(path + 6, pid);
+    strcpy(at, "/task/");
+    strcpy(append(at + 6, tid), "/stat");
+    long file = lockstep_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY, 0);
+    if (file < 0) return 0;
+    long size = lockstep_syscall(SYS_read, file, (long)text, sizeof text - 1, 0);
+    lockstep_syscall(SYS_close, file, 0, 0, 0);
+    if (size <= 0) return 0;
+    text[size] = 0;
+    char *end = strrchr(text, ')');
+    return end ? end[2] : 0;
+}
+
+static int is_over(int32_t pid) {
+    char letter = doing(pid, pid);
+    return !letter || letter == 'Z' || letter == 'X';
+}
+
+static void moment(long ns) {
+    struct timespec time = {0, ns};
+    lockstep_syscall(SYS_nanosleep, (long)&time, 0, 0, 0);
+}
+
+/* Before a signal is sent: a thread that has said that it waits, but is still on its way there, would not be woken. */
+int process_asleep(struct slot *me) {
+    int waiting = 0;
+    for (uint32_t i = 0; i < lockstep->used; i++) {
+        struct slot *slot = &lockstep->slots[i];
+        if (slot == me || slot->pid != own_pid || (slot->state != WAITING && slot->state != POLLING)) continue;
+        for (int tries = 0; tries < 1000 && doing(own_pid, slot->tid) != 'S'; tries++) moment(20000);
+        waiting = 1;
+    }
+    return waiting;
+}
+
+/* Wait until the processes that are ending have ended. Returns whether there was one. */
+int process_settle(void) {
+    int any = 0;
+    for (int i = 0; i < MAX_DYING; i++) {
+        int32_t pid = lockstep->dying[i];
+        if (!pid || pid == own_pid) continue;
+        for (int tries = 0; tries < 4000 && !is_over(pid); tries++) moment(50000);
+        lockstep->dying[i] = 0;
+        any = 1;
+    }
+    return any;
+}
+
+static void end_process(void) {
+    int32_t pid = getpid();
+    if (!lockstep || ended || pid != own_pid) return;
+    ended = 1;
+    busy++;
+    lockstep_lock();
+    announce_end(pid);
+    for (uint32_t i = 0; i < lockstep->used; i++) {
+        struct slot *slot = &lockstep->slots[i];
+        if (slot->pid != pid || slot->state == FREE) continue;
+        lockstep_drop(slot);
+        __atomic_add_fetch(&slot->go, 1, __ATOMIC_SEQ_CST);
+        lockstep_futex(&slot->go, FUTEX_WAKE, INT_MAX, -1);
+    }
+    lockstep_offer();
+    lockstep_unlock();
+    busy--;
+}
+
+__attribute__((destructor)) static void detach(void) { end_process(); }
+
+HOOK void _exit(int code) {
+    end_process();
+    lockstep_syscall(SYS_exit_group, code, 0, 0, 0);
+    __builtin_unreachable();
+}
+HOOK void _Exit(int code) { _exit(code); }
+
+#define X_CONNECTIONS 8
+static int x_files[X_CONNECTIONS] = {-1, -1, -1, -1, -1, -1, -1, -1};
+
+void shim_connected_to_x(int file) {
+    static int next;
+    for (int i = 0; i < X_CONNECTIONS; i++)
+        if (x_files[i] == file) return;
+    x_files[next++ % X_CONNECTIONS] = file;
+}
+
+/* What was drawn must be on the screen before anybody looks at it: wait until the X server has read all of it. */
+void drain_x(void) {
+    for (int i = 0; i < X_CONNECTIONS; i++) {
+        int unread = 0;
+        if (x_files[i] < 0) continue;
+        for (int tries = 0; tries < 2000; tries++) {
+            if (lockstep_syscall(SYS_ioctl, x_files[i], SIOCOUTQ, (long)&unread, 0) < 0) x_files[i] = -1;
+            if (x_files[i] < 0 || unread <= 0) break;
+            moment(10000);
+        }
+    }
+}

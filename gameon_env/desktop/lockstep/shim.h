@@ -1,0 +1,23 @@
+/* What the game's side of the clock keeps of this process and this thread. */
+#ifndef GAMEON_LOCKSTEP_SHIM_H
+#define GAMEON_LOCKSTEP_SHIM_H
+
+#include <stdint.h>
+
+#include "state.h"
+
+#define THREAD_LOCAL __attribute__((tls_model("initial-exec")))
+
+extern __thread struct slot *mine THREAD_LOCAL;
+extern __thread int busy THREAD_LOCAL; /* in here already: a call from here, or of a signal's handler, is a real one */
+extern int32_t own_pid;                /* a child of vfork shares this memory, and is not this process */
+extern volatile int ended;             /* this process is over, but for what runs at exit */
+
+int wait_turn(struct slot *me);
+int controller_gone(void);
+void process_attach(void);
+int process_settle(void); /* wait for processes that are about to end; whether there was one */
+int process_asleep(struct slot *me); /* wait until the other threads that wait really do; whether there are any */
+void drain_x(void);       /* what was drawn must be on the screen before anybody looks at it */
+
+#endif

@@ -1,0 +1,67 @@
+"""What the kernel says of the game's threads: whether they live, and what they wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gameon_env.desktop.lockstep.shared_state import FREE, OUTSIDE, POLLING, READY, RUNNING, WAITING, ClockState, Slot
+
+LOOKS_ASLEEP = 2
+"""So many looks at a thread that sleeps in the kernel, in the same turn, and it waits for something unseen."""
+
+LOOKS_BUSY = 50
+"""So many at one that computes while another could go on, and it may be spinning until that one does."""
+
+_STATES = {RUNNING: "runs", READY: "is ready", WAITING: "waits", POLLING: "waits", OUTSIDE: "is outside the clock"}
+
+
+def living(state: ClockState) -> Iterator[Slot]:
+    """The threads that are known."""
+    for number in range(state.used):
+        if state.slots[number].state != FREE:
+            yield state.slots[number]
+
+
+def doing(pid: int, tid: int) -> str:
+    """The kernel's letter for what a thread does: R runs, S sleeps, D waits for a disk; empty where it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/task/{tid}/stat").read_text(errors="replace")
+    except OSError:
+        return ""
+    return text[text.rindex(")") + 2]
+
+
+def is_dead(pid: int, tid: int) -> bool:
+    """Whether a thread is over; one that has no number yet is about to begin."""
+    return bool(pid) and doing(pid, tid or pid) in ("", "Z", "X")
+
+
+def has_loaded(pid: int, library: Path) -> bool:
+    """Whether a process has the library in its memory; True where that is not to be seen, or not yet."""
+    maps = _read(Path(f"/proc/{pid}/maps"))
+    return not maps or str(library) in maps or "libc" not in maps
+
+
+def waits_unseen(state: ClockState, doing: str, looks: int) -> bool:
+    """Whether the thread whose turn it is should let the others go on."""
+    if doing == "S":
+        return looks >= LOOKS_ASLEEP
+    return looks >= LOOKS_BUSY and any(slot.state == READY for slot in living(state))
+
+
+def describe(slot: Slot) -> str:
+    """One line on a thread: ``doom (pid 7, thread 9) runs; its last call was poll; in the kernel: R, unix_wait``."""
+    folder = Path(f"/proc/{slot.pid}/task/{slot.tid}")
+    call = slot.where.decode(errors="replace") or "none"
+    line = f"{_read(folder / 'comm')} (pid {slot.pid}, thread {slot.tid}) {_STATES.get(slot.state, '')}"
+    line += " for the X server's answer" if slot.real else ""
+    kernel = ", ".join(part for part in (doing(slot.pid, slot.tid), _read(folder / "wchan")) if part not in ("", "0"))
+    return f"{line}; its last call was {call}; in the kernel: {kernel or 'gone'}"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,234 @@
+"""The session recorder when things go wrong around it: each time a complete session, or an error that says why not."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gameon_env.data_processing.video_reader import VideoReader
+from gameon_env.desktop.display import PrivateDisplay
+from gameon_env.desktop.windows import find_window, open_window
+from gameon_env.desktop.x11 import Wire
+from gameon_env.errors import GameOnError, SessionError, StorageError, VideoError
+from gameon_env.games.profile import Attach
+from gameon_env.recording.catalogue import Catalogue
+from gameon_env.recording.recorder import SessionRecorder
+from gameon_env.recording.session import Session
+from gameon_env.recording.verification import verify
+from tests.physical import PhysicalDevices
+
+GAME = Path(__file__).with_name("small_game.py")
+ATTACH = Attach(window="Small game")
+
+PROFILE = f"""
+fps = 20
+[launch]
+command = ["{{python}}", "{GAME}"]
+screen_size = [240, 320]
+gl = false
+[controls]
+names = ["key:left", "key:right", "key:space"]
+[reset]
+mode = "relaunch"
+"""
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(PROFILE)
+    return path
+
+
+@pytest.fixture
+def desktop() -> Iterator[PrivateDisplay]:
+    with PrivateDisplay((480, 640), gl=False) as display:
+        yield display
+
+
+@contextmanager
+def small_game(display: PrivateDisplay) -> Iterator[subprocess.Popen[bytes]]:
+    """A game that runs on the display already."""
+    environment = {**os.environ, "DISPLAY": display.name, "SDL_VIDEODRIVER": "x11", "SDL_AUDIODRIVER": "dummy"}
+    game = subprocess.Popen([sys.executable, str(GAME)], env=environment, stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: find_window(display.name, title="Small game") is not None)
+        yield game
+    finally:
+        game.kill()
+        game.wait()
+
+
+def until(true: Any, timeout_s: float = 30) -> None:
+    end = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def attached(display: str, data: Path, attach: Attach = ATTACH, **choices: Any) -> SessionRecorder:
+    return SessionRecorder(
+        "small", display=display, attach=attach, data_dir=data, system_audio=False, gamepads=False, **choices
+    )
+
+
+def place(display: str, window: int, left: int, top: int, width: int, height: int) -> None:
+    """What a window manager does: XConfigureWindow of its four sides."""
+    wire = Wire(display)
+    wire.send(struct.pack("=BBHIHxxiiii", 12, 0, 7, window, 0b1111, left, top, width, height))
+    wire.sync()
+    wire.close()
+
+
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [
+        ({"duration_s": math.inf}, "leave it out for no end"),
+        ({"duration_s": -1.0}, "more than 0"),
+        ({"quality": 52}, "0 .best. to 51 for h264"),
+        ({"quality": 64, "codec": "av1"}, "to 63 for av1"),
+    ],
+)
+def test_choices_that_are_none(choice: dict[str, Any], says: str) -> None:
+    with pytest.raises(GameOnError, match=says):
+        SessionRecorder("rescue", **choice)
+
+
+def test_what_cannot_begin_leaves_nothing_behind(desktop: PrivateDisplay, tmp_path: Path) -> None:
+    recorder = attached(desktop.name, tmp_path, Attach(region=(0, 0, 17, 9)), codec="hevc")
+    with pytest.raises(VideoError, match="18x10"):
+        recorder.start()
+    assert list((tmp_path / "sessions").iterdir()) == []
+    with Catalogue(tmp_path) as catalogue:
+        assert catalogue.sessions() == []
+
+
+def test_a_folder_deleted_while_it_is_recorded_is_said(profile: Path, tmp_path: Path) -> None:
+    recorder = SessionRecorder(profile, display="private", data_dir=tmp_path)
+    folder = recorder.start()
+    time.sleep(0.3)
+    shutil.rmtree(folder)
+    assert recorder.status.seconds > 0
+    assert recorder.wait(20)
+    assert recorder.end_reason.startswith("disk failed")
+    with pytest.raises(StorageError, match="deleted or moved away"):
+        recorder.stop()
+    with SessionRecorder(profile, display="private", data_dir=tmp_path) as another:
+        time.sleep(0.3)
+    assert verify(another.folder) == []
+
+
+def test_a_game_that_ends_as_it_is_stopped_is_no_error(desktop: PrivateDisplay, tmp_path: Path) -> None:
+    for wait_s in (0.0, 0.03, 0.06):
+        with small_game(desktop) as game:
+            recorder = attached(desktop.name, tmp_path)
+            recorder.start()
+            time.sleep(0.2)
+            game.kill()
+            time.sleep(wait_s)
+            recorder.stop()
+        assert recorder.end_reason in ("stopped", "the game's window was closed")
+        with Session(recorder.folder) as session:
+            assert session.status == "completed"
+        assert verify(recorder.folder) == []
+
+
+def test_one_window_is_recorded_once_however_it_is_named(
+    profile: Path, desktop: PrivateDisplay, tmp_path: Path
+) -> None:
+    with SessionRecorder(profile, display=desktop.name, data_dir=tmp_path):
+        for display, title in ((desktop.name, "Small"), (desktop.name, "^Small game$"), (f"{desktop.name}.0", "Small")):
+            with pytest.raises(SessionError, match="another recorder records window"):
+                attached(display, tmp_path, Attach(window=title)).start()
+    with Catalogue(tmp_path) as catalogue:
+        assert len(catalogue.sessions()) == 1
+
+
+def test_the_window_whose_focus_counts_is_named(desktop: PrivateDisplay, tmp_path: Path) -> None:
+    with small_game(desktop):
+        window = find_window(desktop.name, title="Small game")
+        assert window is not None
+        with open_window(desktop.name, window.id) as opened:
+            opened.focus()
+        with attached(desktop.name, tmp_path, Attach(monitor=0)) as recorder:
+            assert "'Small game'" in recorder.notices[0]
+            assert "--window" in recorder.notices[0]
+        with attached(desktop.name, tmp_path) as recorder:
+            assert recorder.notices == []
+
+
+def test_a_window_that_moves_and_changes_its_size(desktop: PrivateDisplay, tmp_path: Path) -> None:
+    with small_game(desktop), PhysicalDevices(desktop.name) as person:
+        window = find_window(desktop.name, title="Small game")
+        assert window is not None
+        with attached(desktop.name, tmp_path) as recorder:
+            place(desktop.name, window.id, 300, 100, 320, 240)
+            person.move(-1000, -1000)
+            person.move(310, 105)  # 10, 5 in the window
+            time.sleep(0.4)
+            place(desktop.name, window.id, 20, 30, 160, 60)
+            person.move(-250, -65)  # 40, 10 in the window, which is shown twice as large, 60 rows from the top
+            time.sleep(0.4)
+    session = Session(recorder.folder)
+    assert session.info.picture_size == (240, 320)
+    where = {name: [e.value for e in session.input_events() if e.control == f"mouse:{name}"] for name in "xy"}
+    assert (10.0, 5.0) in zip(where["x"], where["y"], strict=True)
+    assert (where["x"][-1], where["y"][-1]) == (80.0, 80.0)
+    with VideoReader(session.video) as video:
+        picture = video.frame(len(video) - 1).astype(np.int64)
+    assert picture[:56].max() < 20  # black above and below
+    assert picture[184:].max() < 20
+    assert picture[64:176, :, 1].min() > 20
+    assert session.frames().t_ns[-1] > session.duration_ns - 300_000_000  # it is woken at the new place as well
+    assert verify(recorder.folder) == []
+
+
+def test_the_last_status_is_the_sessions(profile: Path, tmp_path: Path) -> None:
+    recorder = SessionRecorder(profile, display="private", data_dir=tmp_path, duration_s=0.3)
+    recorder.start()
+    assert recorder.wait(20)
+    recorder.stop()
+    status = recorder.status
+    time.sleep(0.1)
+    assert recorder.status == status
+    with Session(recorder.folder) as session:
+        assert status.seconds <= session.duration_ns * 1e-9
+        assert status.frames == sum(session.counts[what] for what in ("frames", "dropped"))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_a_closed_terminal_or_pipe_completes_the_session(profile: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gameon_env", "record", "--game", str(profile), "--display", "private"]
+    for what in ("terminal", "pipe"):
+        data = tmp_path / what
+        program = subprocess.Popen([*command, "--data-dir", str(data)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert program.stdout is not None
+        program.stdout.readline()
+        time.sleep(0.3)
+        if what == "terminal":
+            program.send_signal(signal.SIGHUP)
+        else:
+            program.stdout.close()
+            program.send_signal(signal.SIGINT)
+        assert program.stderr is not None
+        program.stderr.read()
+        program.wait(30)
+        program.stdout.close()
+        program.stderr.close()
+        with Catalogue(data) as catalogue:
+            (entry,) = catalogue.sessions()
+        assert entry.status == "completed"
+        assert verify(entry.folder) == []
