@@ -105,6 +105,12 @@ def play_on(env: gym.Env[Any, Any], steps: int) -> None:
         env.step(env.action_space.sample())
 
 
+@pytest.fixture(autouse=True)
+def no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CartPole draws by pygame, and needs no OpenGL library in this process for it."""
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+
+
 @pytest.fixture(params=["hdf5", "npz"])
 def fmt(request: pytest.FixtureRequest) -> str:
     return str(request.param)
