@@ -127,8 +127,7 @@ class GamepadListener:
         Raises:
             InputError: listening ended by itself; events before that are handed out first.
         """
-        if self._inbox.pads:  # without any there is nothing to wait for
-            self._catch_up()
+        self._catch_up()
         events = self._inbox.queue.take()
         if not events and self._inbox.failure and not self._closed:
             raise InputError(f"gamepads are no longer heard: {self._inbox.failure}")
