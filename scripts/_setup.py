@@ -46,13 +46,15 @@ SYSTEM_PACKAGES = (
     SystemPackage("pulseaudio", False, "the sound server of a game on a private display"),
     SystemPackage("pulseaudio-utils", False, "lists what can be heard"),
     SystemPackage("libasound2-plugins", False, "PortAudio reaches PulseAudio through it"),
+    SystemPackage("gcc", False, "compiles the virtual clock of lockstep"),
+    SystemPackage("libc6-dev", False, "compiles the virtual clock of lockstep"),
     SystemPackage("chocolate-doom", False, "the game of the profile doom"),
     SystemPackage("freedoom", False, "the levels of the profile doom"),
 )
 
 PYTHON_PACKAGES = {
     "demo": (".[torch]", "matplotlib"),
-    "test": (".[dev]", "hatchling", "tensorflow-cpu", "pillow"),
+    "test": (".[dev]", "hatchling", "tensorflow-cpu", "pillow", "ray"),
 }
 """What pip installs into .venv, editable where it is this project; all of ``demo`` is in ``test`` too."""
 
