@@ -101,7 +101,8 @@ import ray
 pool = RayCluster(sys.argv[1]).connect()
 assert pool.workers == 2, pool.workers
 # At the same time, one on each node: the parents of their processes are the two nodes' daemons.
-parents = [pool.submit(subprocess.getoutput, "sleep 1; sed 's/.*) //' /proc/$PPID/stat | cut -d ' ' -f 2") for _ in range(2)]
+asked = "sleep 1; sed 's/.*) //' /proc/$PPID/stat | cut -d ' ' -f 2"
+parents = [pool.submit(subprocess.getoutput, asked) for _ in range(2)]
 nodes = {int(parent.result()) for parent in parents}
 try:
     pool.submit(check_here, Path("/nowhere/at/all")).result()
