@@ -20,7 +20,7 @@ from gameon_env.recording.session_folder import CATALOGUE_FILE
 
 __all__ = ["EpisodeRecording", "Found", "RecordedSteps", "Recording", "SessionRecording", "find", "find_recordings"]
 
-HOW_TO_RECORD = "Record some first: gameon record GAME"
+HOW_TO_RECORD = "Record some first: gameon record --game GAME"
 
 
 @dataclass(frozen=True, slots=True)

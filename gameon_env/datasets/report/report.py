@@ -99,7 +99,7 @@ def make_report(
         DatasetError: nothing to look at: no recordings, and none left out.
     """
     if not recordings and not left_out:
-        raise DatasetError("there is no recording to report on. Record one first: gameon record GAME")
+        raise DatasetError("there is no recording to report on. Record one first: gameon record --game GAME")
     count = max(1, len(recordings))
     pictures = int(np.clip(MOST_PICTURES // count, *PICTURES_EACH))
     stills = int(np.clip(STILLS // min(count, MOST_DETAILED), *STILLS_EACH))

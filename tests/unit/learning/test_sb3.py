@@ -17,6 +17,8 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from gameon_env.data_processing.trajectory import Episode
 from gameon_env.datasets.options import DatasetOptions
+from gameon_env.datasets.recordings import find_recordings
+from gameon_env.datasets.split import split_of
 from gameon_env.datasets.windows import Windows
 from gameon_env.errors import ActionError, ObservationError, PolicyError, UnknownNameError
 from gameon_env.learning.evaluation import RandomFresh, evaluate
@@ -140,11 +142,11 @@ def test_values_of_recordings_are_learned_with_the_actions(episodes: list[Episod
 
 def test_sharper_choices_are_drawn_nearer_to_the_most_likely(episodes: list[Episode]) -> None:
     drawn = []
-    for sharpness in (0.3, 5.0):
+    for sharpness in (0.1, 5.0):
         agent = make_agent("ppo", environment("ppo"), seed=0, device="cpu")
         pretrain(agent, episodes, replace(QUICK, sharpness=sharpness), progress=False)
         drawn.append(score(agent, deterministic=False))
-    assert drawn[1] > drawn[0] + 0.04
+    assert drawn[1] > drawn[0] + 0.1
 
 
 def test_a_policys_file_and_an_agent_are_carried_over_both_ways(episodes: list[Episode], tmp_path: Path) -> None:
@@ -204,15 +206,18 @@ def test_recordings_are_read_from_their_folder_and_from_windows(tmp_path: Path) 
     record(tmp_path, 6)
     agent = make_agent("ppo", environment("ppo"), seed=1, device="cpu")
     config = PretrainConfig(epochs=1, batch_size=32, threads=1)
-    windows = Windows(
-        DatasetOptions(
-            db_path=tmp_path, sequence_length=1, include_audio=False, split="train", split_fractions=(0.5, 0.5, 0.0)
-        )
+    halves = (0.5, 0.5, 0.0)
+    groups = [recording.group for recording in find_recordings(tmp_path)]
+    # The split goes by a hash of the files' names: a seed by which both parts have some.
+    seed = next(seed for seed in range(100) if len({split_of(group, seed, halves) for group in groups}) == 2)
+    options = DatasetOptions(
+        db_path=tmp_path, sequence_length=1, include_audio=False, split="train", split_fractions=halves, seed=seed
     )
+    windows = Windows(options)
     of_all = pretrain(agent, tmp_path, config, progress=False)
     of_some = pretrain(agent, windows, config, progress=False)
     assert of_all.training_steps + of_all.validation_steps == 6 * LENGTH
-    assert of_some.training_steps + of_some.validation_steps == len(windows) <= 6 * LENGTH
+    assert of_some.training_steps + of_some.validation_steps == len(windows) < 6 * LENGTH
 
 
 def test_what_does_not_fit_is_said(episodes: list[Episode], tmp_path: Path) -> None:
