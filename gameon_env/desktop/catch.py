@@ -44,11 +44,14 @@ class Catcher:
         self._grab = grab
         self._before: npt.NDArray[Any] | None = None
 
-    def catch(self, timeout_s: float, not_before_ns: int = 0, *, force: bool = False) -> list[Caught]:
+    def catch(
+        self, timeout_s: float, not_before_ns: int = 0, *, force: bool = False, look: bool = True
+    ) -> list[Caught]:
         """Wait for a frame: nothing where there was none within ``timeout_s``, one, or more where some were lost.
 
         Frames from before ``not_before_ns`` are passed over. ``force``: do not wait, and take the picture of now, be it
-        an old one.
+        an old one. ``look=False``: there is no room for a picture, so that a frame is only noted, where it is certain
+        that there is one: a grab that is thrown away costs time in which the next ones would be lost too.
 
         Raises:
             CaptureError: the display is gone.
@@ -60,6 +63,8 @@ class Catcher:
         t_ns = now_ns() if force else self._changes.wait(timeout_s, not_before_ns)
         if t_ns is None:
             return []
+        if not look and self._changes.certain:
+            return [*(Caught(lost_ns, None) for lost_ns in self._changes.overdrawn()), Caught(t_ns, None)]
         pixels = self._look()
         if not self._changes.certain:
             if self._before is not None and not pictures_differ(pixels, self._before):

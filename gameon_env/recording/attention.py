@@ -88,10 +88,8 @@ class Attention:
             self._focus.close()
 
 
-def focus_notice(title: str | None) -> str:
-    """For a monitor or a region, where no window was named: which one's focus counts, the one titled so or None's."""
-    if title is None:
-        return "no window had the keyboard at the start: input to any window is recorded. Name the game's with --window"
+def focus_notice(title: str) -> str:
+    """For a monitor or a region, where no window was named: which one's focus counts."""
     return (
         f"recorded only while the window {title!r} has the keyboard, which had it at the start. If the game is another "
         "one, name it with --window; or record always, with --always"

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from gameon_env.desktop.catch import Catcher, Caught
 from gameon_env.desktop.changes import Changes
 from gameon_env.desktop.region import Region
+from gameon_env.errors import DisplayError, WindowError
 from gameon_env.events import Frame
 from gameon_env.recording.model import FrameRow
 from gameon_env.recording.video import VideoWriter
@@ -151,12 +152,25 @@ class FramePump:
                 continue
             forced = self._force.is_set()
             self._force.clear()
-            found = catcher.catch(WAIT_S, allowed_ns - BURST * self._period_ns, force=forced)
+            found = catcher.catch(
+                WAIT_S, allowed_ns - BURST * self._period_ns, force=forced, look=not self._queue.full()
+            )
             if not found and self._check():
                 self._force.set()
             for caught in found:
                 allowed_ns = max(allowed_ns, caught.t_ns) + self._period_ns
                 self._offer(caught)
+        if self._error is None and self._wanted():
+            self._catch_last(catcher)
+
+    def _catch_last(self, catcher: Catcher) -> None:
+        """What the game showed between the last look and the end."""
+        try:
+            found = catcher.catch(0)
+        except (DisplayError, WindowError):
+            return  # it ended because the game went away, and its picture with it
+        for caught in found:
+            self._offer(caught)
 
     def _offer(self, caught: Caught) -> None:
         t_ns = max(caught.t_ns - self._start_ns, self._last_ns + 1000, 0)  # the video counts in microseconds

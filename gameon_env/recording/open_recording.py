@@ -167,8 +167,13 @@ class OpenRecording:
     def _open_focus(self) -> FocusWatch | None:
         """Only on a display that others use as well can another window have the keyboard."""
         self._watched_id = self._game.picture.window_id
-        if not self._game.shared or not self.options.only_focused or self._watched_id is None:
+        if not self._game.shared or not self.options.only_focused:
             return None
+        if self._watched_id is None:
+            raise WindowError(
+                "no window has the keyboard, so that input to the game cannot be told from what is typed elsewhere: "
+                "click into the game first, or name its window with --window; or record all input, with --always"
+            )
         window = open_window(self._game.display_name, self._watched_id)
         self._stack.callback(window.close)
         return open_focus(self._game.display_name, window)
@@ -178,7 +183,9 @@ class OpenRecording:
         if attach is None or attach.window is not None or not (self._game.shared and self.options.only_focused):
             return
         windows = list_windows(self._game.display_name)
-        self.advice.append(focus_notice(next((w.title for w in windows if w.id == self._watched_id), None)))
+        self.advice.append(
+            focus_notice(next((w.title for w in windows if w.id == self._watched_id), "without a title"))
+        )
 
     def _follow_window(self) -> None:
         """In the loop's thread: games open their window anew when they change its size or mode."""

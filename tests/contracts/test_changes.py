@@ -240,6 +240,20 @@ def test_a_frame_drawn_between_wake_and_grab_is_told(damage: Changes, display: s
     capture.close()
 
 
+def test_a_frame_that_there_is_no_room_for_is_told_and_does_not_come_later(
+    damage: Changes, display: str, painter: Painter
+) -> None:
+    catcher, close = the_catcher(damage, display)
+    catcher.catch(0.01)
+    painter.fill(1, WATCHED)
+    (noted,) = catcher.catch(1.0, look=False)
+    assert noted.pixels is None
+    assert catcher.catch(0.01) == []
+    painter.fill(2, WATCHED)
+    assert colour_of(catch_one(catcher)) == 2
+    close()
+
+
 def test_skipped_frames_do_not_come_later(damage: Changes, display: str, painter: Painter) -> None:
     catcher, close = the_catcher(damage, display)
     assert not catcher.skip(0.01)

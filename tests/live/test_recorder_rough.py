@@ -22,7 +22,7 @@ from gameon_env.data_processing.video_reader import VideoReader
 from gameon_env.desktop.display import PrivateDisplay
 from gameon_env.desktop.windows import find_window, open_window
 from gameon_env.desktop.x11 import Wire
-from gameon_env.errors import GameOnError, SessionError, StorageError, VideoError
+from gameon_env.errors import GameOnError, SessionError, StorageError, VideoError, WindowError
 from gameon_env.games.profile import Attach
 from gameon_env.recording.catalogue import Catalogue
 from gameon_env.recording.recorder import SessionRecorder
@@ -108,12 +108,18 @@ def test_choices_that_are_none(choice: dict[str, Any], says: str) -> None:
 
 
 def test_what_cannot_begin_leaves_nothing_behind(desktop: PrivateDisplay, tmp_path: Path) -> None:
-    recorder = attached(desktop.name, tmp_path, Attach(region=(0, 0, 17, 9)), codec="hevc")
+    recorder = attached(desktop.name, tmp_path, Attach(region=(0, 0, 17, 9)), codec="hevc", only_focused=False)
     with pytest.raises(VideoError, match="18x10"):
         recorder.start()
     assert list((tmp_path / "sessions").iterdir()) == []
     with Catalogue(tmp_path) as catalogue:
         assert catalogue.sessions() == []
+
+
+def test_a_region_where_nobody_has_the_keyboard_is_refused(desktop: PrivateDisplay, tmp_path: Path) -> None:
+    with pytest.raises(WindowError, match=r"no window has the keyboard.*--always"):
+        attached(desktop.name, tmp_path, Attach(region=(0, 0, 64, 64))).start()
+    assert list((tmp_path / "sessions").iterdir()) == []
 
 
 def test_a_folder_deleted_while_it_is_recorded_is_said(profile: Path, tmp_path: Path) -> None:
