@@ -19,6 +19,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import numpy.typing as npt
+from _taught import TaughtPlay, load_answer
 
 import gameon_env
 from gameon_env.learning.evaluation import RandomFresh, RandomHeld, Result, evaluate
@@ -36,13 +37,17 @@ class Job:
 
     Attributes:
         game: the profile.
-        who: ``player`` (another process at the keys), ``random``, ``random held``, or a policy's file.
+        who: ``player`` (another process at the keys), ``taught`` (a player that is asked at every step), ``random``,
+            ``random held``, or a policy's file.
         seeds: one per episode.
-        player: the player's command; ``{display}`` and ``{seed}`` are filled in.
+        player: the player's command; ``{display}`` and ``{seed}`` are filled in. For ``taught``, its script.
         record_to: the folder for trajectories, or None.
         film: keep the frames of the first episode.
         observation_size: ``(height, width)`` of what is seen and recorded; a policy brings its own.
         sample_buttons: the policy presses with the predicted probability, not from a threshold on.
+        time: ``real``, or ``lockstep``.
+        disturbed: for ``taught``: what its disturbances hold, see :class:`_taught.TaughtPlay`.
+        per_second: disturbances.
     """
 
     game: str
@@ -53,6 +58,9 @@ class Job:
     film: bool = False
     observation_size: tuple[int, int] = (128, 128)
     sample_buttons: bool = False
+    time: str = "real"
+    disturbed: tuple[str, ...] = ()
+    per_second: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -157,11 +165,16 @@ def work(job: Job, told: Any) -> Played:
         agent = Policy.load(Path(job.who), sample_buttons=job.sample_buttons)
     size = agent.spec.observation_size if agent else job.observation_size
     env = gymnasium.make(
-        gameon_env.ENV_ID, game=job.game, display="private", observation_size=size, render_mode="rgb_array"
-    )
+        gameon_env.ENV_ID, game=job.game, display="private", time=job.time, observation_size=size,
+        render_mode="rgb_array",
+    )  # fmt: skip
     try:
         if job.who == "player":
             return play_by_player(env, job, told)
+        if job.who == "taught":
+            answer = load_answer(Path(job.player[0]))
+            taught = TaughtPlay(env, answer, job.disturbed, job.per_second, job.seeds[0])
+            return play_through(taught, job, told)
         actor = agent or (RandomHeld(env) if job.who == "random held" else RandomFresh(env))
         film: list[Moment] = []
 
@@ -185,18 +198,23 @@ def play_by_player(env: gymnasium.Env[Any, Any], job: Job, told: Any) -> Played:
     """Let another process play; record it where the job says so."""
     human = HumanControl(env)
     human.reset(seed=job.seeds[0])  # the player needs a display to look at
-    watched: gymnasium.Env[Any, Any] = RecordEpisode(human, job.record_to) if job.record_to else human
-    scores, lengths = [], []
     with player_at(human.unwrapped.display_name, job):  # type: ignore[attr-defined]
-        for seed in job.seeds:
-            watched.reset(seed=seed)
-            score, steps, over = 0.0, 0, False
-            while not over:
-                *_, terminated, truncated, info = watched.step(None)
-                score, steps, over = info.get("raw_score", score), steps + 1, terminated or truncated
-            scores.append(float(score))
-            lengths.append(steps)
-            told.put((job.who, scores[-1]))
+        return play_through(human, job, told)
+
+
+def play_through(env: gymnasium.Env[Any, Any], job: Job, told: Any) -> Played:
+    """Play an environment that chooses its own actions, recorded where the job says so."""
+    watched: gymnasium.Env[Any, Any] = RecordEpisode(env, job.record_to) if job.record_to else env
+    scores, lengths = [], []
+    for seed in job.seeds:
+        watched.reset(seed=seed)
+        score, steps, over = 0.0, 0, False
+        while not over:
+            *_, terminated, truncated, info = watched.step(None)
+            score, steps, over = info.get("raw_score", score), steps + 1, terminated or truncated
+        scores.append(float(score))
+        lengths.append(steps)
+        told.put((job.who, scores[-1]))
     watched.close()
     return Played(job.who, job.seeds, tuple(scores), tuple(lengths), ())
 
