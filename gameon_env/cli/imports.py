@@ -12,6 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gameon_env.cli.console import open_console
+from gameon_env.errors import DatasetError
+from gameon_env.export.reacture_files import find_downloads
+from gameon_env.export.reacture_import import ImportedReActure, import_reacture
 from gameon_env.recording.original_gameon import Imported, import_original
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -51,6 +54,49 @@ def gameon_db(
                 console.print(f"{session.number}: unknown, kept as it was: {what} ({count} x)")
     if any(session.result == "failed" for session in done):
         raise typer.Exit(1)
+
+
+@app.command("reacture", short_help="Downloads of the browser game, ours and the original's.")
+def reacture(
+    files: Annotated[
+        list[Path], typer.Argument(help="The files of downloads (one of each is enough), or folders of them.")
+    ],
+    data_dir: Annotated[Path | None, typer.Option(help="Where the sessions go: $GAMEON_DATA_DIR or ./data.")] = None,
+    partial: Annotated[bool, typer.Option(help="Of files that were cut short, import what is whole.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Import downloads of the browser game: every frame as it is, and the keys as input. Run twice, imported once.
+
+    Faults of the original's files are mended on the way, and told; its files stay as they are. All rows stay in the
+    session's folder too, from where gameon export reacture takes them.
+    """
+    console, done, failed = open_console(soft_wrap=True), list[ImportedReActure](), dict[str, str]()
+    for metadata in find_downloads(files):
+        prefix = metadata.name.removesuffix("_metadata.json")
+        try:
+            imported = import_reacture(metadata, data_dir, partial=partial)
+        except DatasetError as error:
+            failed[prefix] = str(error)
+            if not as_json:
+                console.print(Text.assemble(f"{prefix}: ", ("failed", _STYLES["failed"]), f": {error}"))
+            continue
+        done.append(imported)
+        if not as_json:
+            console.print(Text.assemble(f"{prefix}: ", (imported.result, _STYLES[imported.result]), _counted(imported)))
+            for note in imported.notes:
+                console.print(f"  {note}")
+    if as_json:
+        rows = [dataclasses.asdict(one) for one in done]
+        rows += [{"prefix": prefix, "result": "failed", "notes": [why]} for prefix, why in failed.items()]
+        typer.echo(json.dumps(rows, indent=2, default=str))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _counted(imported: ImportedReActure) -> str:
+    if imported.result != "imported":
+        return f": {imported.folder.name}"
+    return f": {imported.folder.name}, {imported.frames} frames, {imported.events} events"
 
 
 def _result(session: Imported) -> Text:

@@ -1,0 +1,130 @@
+"""The five files of one ReActure download: found by their common prefix, and the one that tells of the others."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gameon_env.errors import DatasetError
+
+PARTS = ("metadata.json", "data.jsonl", "frames.npy", "timestamps.npy")
+"""What is read, by how the files' names end; the fifth file is ``README.md``."""
+
+MAX_METADATA_BYTES = 1 << 20
+
+_NAME = re.compile(r"(?P<prefix>.+)_(?:metadata\.json|data\.jsonl|frames\.npy|timestamps\.npy|README\.md)")
+_COPY_MARK = re.compile(r" ?\(\d+\)(?=\.\w+$)")
+
+
+@dataclass(frozen=True)
+class ReActureFiles:
+    """Where the files of one download are.
+
+    Attributes:
+        prefix: what their names begin with: ``reacture_<unix_ms>``.
+        metadata, data, frames, timestamps: their paths.
+    """
+
+    prefix: str
+    metadata: Path
+    data: Path
+    frames: Path
+    timestamps: Path
+
+
+def find_reacture_files(path: str | Path) -> ReActureFiles:
+    """The files that belong to ``path``: one of them, or a folder that holds one download.
+
+    Raises:
+        DatasetError: it is none of them, or some are missing; the message says which, and what lies there instead.
+    """
+    given = Path(path).expanduser()
+    if given.is_dir():
+        given = _only_metadata(given)
+    prefix = _prefix_of(given)
+    paths = [given.with_name(f"{prefix}_{part}") for part in PARTS]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise DatasetError(_missing(given, prefix, missing))
+    return ReActureFiles(prefix, *paths)
+
+
+def find_downloads(paths: Iterable[str | Path]) -> list[Path]:
+    """The paths of ``metadata.json`` of all downloads that ``paths`` name, each once: their files, or folders of them.
+
+    Raises:
+        DatasetError: one of them names none.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        given = Path(path).expanduser()
+        if given.is_dir():
+            inside = sorted(given.glob("*_metadata.json"))
+            if not inside:
+                raise DatasetError(
+                    f"{given} holds no file that ends with _metadata.json: name the folder of a download"
+                )
+            found |= dict.fromkeys(inside)
+        else:
+            found[given.with_name(f"{_prefix_of(given)}_metadata.json")] = None
+    return list(found)
+
+
+def read_reacture_metadata(path: Path) -> dict[str, Any]:
+    """What ``metadata.json`` says.
+
+    Raises:
+        DatasetError: it is no JSON object, cut short, or far too large.
+    """
+    try:
+        if path.stat().st_size > MAX_METADATA_BYTES:
+            raise DatasetError(f"{path} has {path.stat().st_size} bytes, a metadata.json 1000: it is another file")
+        metadata = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(
+            f"{path} is no JSON ({error}): it was cut short, or is another file. Download the recording again."
+        ) from error
+    if not isinstance(metadata, dict):
+        raise DatasetError(f"{path} holds a {type(metadata).__name__}, not an object: it is no metadata of a recording")
+    return metadata
+
+
+def _prefix_of(path: Path) -> str:
+    found = _NAME.fullmatch(path.name)
+    if found is None:
+        plain = _COPY_MARK.sub("", path.name)
+        hint = f" Rename the browser's copies: {plain}." if _NAME.fullmatch(plain) else ""
+        raise DatasetError(
+            f"{path} is no file of a ReActure download: expected a name such as "
+            f"reacture_1731177600000_metadata.json.{hint}"
+        )
+    return found["prefix"]
+
+
+def _only_metadata(folder: Path) -> Path:
+    found = sorted(folder.glob("*_metadata.json"))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise DatasetError(f"{folder} holds no file that ends with _metadata.json: name the folder of a download")
+    names = ", ".join(path.name for path in found[:3])
+    raise DatasetError(f"{folder} holds {len(found)} downloads: name the metadata of one of them ({names} ...)")
+
+
+def _missing(given: Path, prefix: str, missing: list[str]) -> str:
+    text = f"{', '.join(missing)} must lie beside the other files of {prefix} in {given.parent}, and is not there"
+    endings = tuple(name.removeprefix(f"{prefix}_") for name in missing)
+    folder = given.parent
+    others = [path.name for path in sorted(folder.iterdir()) if path.name.endswith(endings)] if folder.is_dir() else []
+    copies = [path.name for path in sorted(folder.glob("*(*)*")) if _COPY_MARK.sub("", path.name) in missing]
+    if copies:
+        return f"{text}. There is {copies[0]}, which the browser renamed: give it the name of the missing one."
+    if others:
+        return f"{text}. There is {others[0]}, of another recording: the files of two downloads do not fit each other."
+    return f"{text}. The download was interrupted, or the file was moved: download all five files again."
