@@ -1,0 +1,63 @@
+"""Recordings into the catalogue, one after the other, beside the server's answers."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from pathlib import Path
+
+from gameon_env.errors import GameOnError
+from gameon_env.export.reacture_import import import_reacture
+from gameon_env.web.server_recording import Recording
+
+REGISTERED = "registered"
+PENDING = "pending"
+
+_MARK = "catalogue.txt"
+_LOG = logging.getLogger(__name__)
+
+
+class Registrar:
+    """A thread that makes a session of each complete recording."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._waiting: queue.SimpleQueue[Recording | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="catalogue", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Register what waits, and end."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    def add(self, recording: Recording) -> None:
+        """Register a recording soon."""
+        self._waiting.put(recording)
+
+    def settled(self, recording: Recording) -> bool:
+        """Whether it is in the catalogue."""
+        return self.state(recording) == REGISTERED
+
+    def state(self, recording: Recording) -> str:
+        """``pending``, ``registered``, or why it could not be."""
+        mark = recording.folder / _MARK
+        return mark.read_text("utf-8") if mark.exists() else PENDING
+
+    def _run(self) -> None:
+        while (recording := self._waiting.get()) is not None:
+            try:
+                done = import_reacture(recording.file("metadata.json"), self._data_dir)
+            except GameOnError as error:
+                state = f"not in the catalogue: {error}"
+                _LOG.warning("%s: %s", recording.prefix, state)
+            else:
+                state = REGISTERED
+                _LOG.info("%s: session %s", recording.prefix, done.folder)
+            try:
+                (recording.folder / _MARK).write_text(state, "utf-8")
+            except OSError as error:
+                _LOG.warning("%s: %s", recording.prefix, error)

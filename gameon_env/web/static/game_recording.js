@@ -1,0 +1,52 @@
+/** The recording of a game, from the game's side: it may be missing or fail, and the game goes on. */
+
+import { MOODS } from "./moods.js";
+import { sayRecording } from "./screens.js";
+
+/**
+ * Gives a game at tick 0 its recorder.
+ * @param {{sim: object, choice: object, seed: number, recorder: object|null}} game
+ * @returns {Promise<string>} why there is none, or nothing
+ */
+export async function openRecorder(game, gl) {
+  const { environment, player } = game.choice;
+  try {
+    const { startRecording } = await import("./recorder.js");
+    const environmentName = MOODS[environment].name;
+    game.recorder = await startRecording({ sim: game.sim, environment, environmentName, player, gl, seed: game.seed });
+    return "";
+  } catch (error) {
+    note(`recording: ${error.message}`);
+    return error.message;
+  }
+}
+
+/** Ends the recording of a game that is over, and says what became of it. */
+export async function closeRecorder({ recorder, sim }) {
+  if (!recorder) return;
+  try {
+    await recorder.finish(sim.result());
+    const { error, samples } = recorder.status;
+    sayRecording(error ? `The recording is not whole: ${error}` : `Recorded: ${recorder.prefix}, ${samples} samples`);
+  } catch (error) {
+    note(`finish: ${error.message}`);
+    sayRecording(`The recording could not be finished: ${error.message}`);
+  }
+}
+
+/** Saves the five files; the button waits meanwhile. */
+export async function download(recorder, button) {
+  button.disabled = true;
+  try {
+    await recorder.download();
+  } catch (error) {
+    note(`download: ${error.message}`);
+    sayRecording(`The download failed: ${error.message}`);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function note(text) {
+  window.reacture.errors.push(text);
+}

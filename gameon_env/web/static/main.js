@@ -1,0 +1,296 @@
+/** The page: menu, games one after another, pause, end, and what to do when something is missing. */
+
+import { Simulation } from "./sim.js";
+import { MOODS } from "./moods.js";
+import { Controls } from "./input.js";
+import { steerMenu } from "./gamepad.js";
+import { addTouch } from "./touch.js";
+import { Hud } from "./hud.js";
+import { Loop } from "./loop.js";
+import { Menu } from "./menu.js";
+import { Sound } from "./sound.js";
+import { Stage } from "./stage.js";
+import { View } from "./view.js";
+import { keepScore } from "./scores.js";
+import { readAddress } from "./address.js";
+import { closeRecorder, download, openRecorder } from "./game_recording.js";
+import { fillError, fillOver, fillPaused, fillReady, focusOn, sayBest } from "./screens.js";
+
+const byId = (id) => document.getElementById(id);
+const canvas = byId("view");
+/** A click that was meant for the game must not start the next one. */
+const OVER_GUARD_MS = 500;
+/** A mean frame time above this for `SLOW_FRAMES` frames lowers the quality. */
+const SLOW_MS = 34;
+const SLOW_FRAMES = 100;
+/** How often a gamepad is looked at in the menus. */
+const PAD_MS = 80;
+
+const address = readAddress(location.search);
+const controls = new Controls(canvas);
+const hud = new Hud(matchMedia("(pointer: coarse)").matches);
+const sound = new Sound();
+const loop = new Loop({ tick, draw });
+const menu = new Menu((choice) => ready({ ...choice, player: menu.player }));
+
+/** @type {Stage|null} */
+let stage = null;
+/** @type {View|null} */
+let view = null;
+/** The game being played: {sim, recorder, choice, quality, saved} */
+let game = null;
+/** What the start screen starts. */
+let chosen = address;
+let overAt = 0;
+/** A second click while a game is being made must not make another. */
+let beginning = false;
+
+/** For tests only; nothing of ours that plays reads it. */
+window.reacture = { sim: null, recorder: null, errors: [], loop, stage: () => stage, view: () => view };
+addEventListener("error", (event) => window.reacture.errors.push(String(event.message)));
+addEventListener("unhandledrejection", (event) => window.reacture.errors.push(String(event.reason)));
+
+// -- states -----------------------------------------------------------------------------------------------------------
+
+function show(state) {
+  document.body.dataset.state = state;
+  controls.enabled = state === "playing";
+  controls.clear();
+  if (state === "playing") {
+    canvas.focus();
+    loop.start();
+  } else {
+    loop.stop();
+    controls.releaseLock();
+    sound.ambience(null);
+  }
+  focusOn(state);
+}
+
+function state() {
+  return document.body.dataset.state;
+}
+
+/** @param {string} title @param {string} text what happened and what to do */
+function fail(title, text) {
+  fillError(title, text);
+  show("error");
+}
+
+// -- a game -----------------------------------------------------------------------------------------------------------
+
+/** @param {{environment: string, seed: number|null, seconds: number, quality: string, record: boolean, player: string}} choice */
+async function begin(choice) {
+  if (!stage || beginning) return;
+  beginning = true;
+  byId("start").textContent = byId("again").textContent = "Starting...";
+  try {
+    await play(choice);
+  } finally {
+    beginning = false;
+    byId("start").textContent = "Start";
+    byId("again").textContent = "Play again";
+  }
+}
+
+async function play(choice) {
+  const seed = choice.seed ?? crypto.getRandomValues(new Uint32Array(1))[0];
+  const sim = new Simulation({ seed, environment: choice.environment, limitSeconds: choice.seconds });
+  sound.on = choice.sound !== false;
+  if (navigator.userActivation?.hasBeenActive) sound.wake();
+  // The browser gives the pointer only to a fresh click: ask before anything that waits.
+  if (!address.start) controls.requestLock();
+  view?.dispose();
+  game = { sim, recorder: null, choice, seed, done: false, heavySince: loop.frames };
+  view = new View(stage.renderer, sim, stage.quality(choice.quality));
+  Object.assign(window.reacture, { sim, recorder: null });
+  view.render();
+  if (choice.record) {
+    const refused = await openRecorder(game, stage.gl);
+    if (refused) hud.say(`This game is not recorded: ${refused}`, performance.now(), 6000);
+    window.reacture.recorder = game.recorder;
+  }
+  document.title = `ReActure - ${MOODS[choice.environment].name}`;
+  hud.update(sim, performance.now());
+  show("playing");
+  sound.ambience(choice.environment);
+  hud.say(`${MOODS[choice.environment].name}: find ${sim.world.victims.length} people`, performance.now(), 4000);
+}
+
+/** One tick of the game; true when its state was drawn because the recorder takes it. */
+function tick() {
+  const { sim, recorder } = game;
+  const input = controls.take();
+  // A gamepad's Start pauses inside take().
+  if (!loop.running) return false;
+  const events = sim.step(input);
+  recorder?.tick(input, events);
+  hud.hear(sim.cues, sim, performance.now());
+  sound.play(sim.cues);
+  let drawn = false;
+  if (recorder?.due) {
+    view.render();
+    recorder.capture(stage.renderer);
+    drawn = true;
+  }
+  if (sim.over) end();
+  return drawn;
+}
+
+function draw(drawn, now) {
+  // A frame that the recorder just took stands for this one: a slow machine does not draw twice.
+  if (!drawn || view.quality === "high") view.render();
+  hud.update(game.sim, now);
+  if (loop.frames - game.heavySince > SLOW_FRAMES && loop.frameMs > SLOW_MS) lighten();
+}
+
+/** The picture is too slow: draw it at a lower price. */
+function lighten() {
+  game.heavySince = loop.frames;
+  if (game.choice.quality !== "auto") return;
+  if (view.quality === "high") {
+    view.dispose();
+    game.choice = { ...game.choice, quality: "low" };
+    view = new View(stage.renderer, game.sim, "low");
+    hud.say("Picture simplified to keep the game smooth", performance.now());
+  }
+}
+
+async function end() {
+  const one = game;
+  if (one.done) return;
+  one.done = true;
+  overAt = performance.now();
+  hud.update(one.sim, overAt);
+  fillOver(one.sim, Boolean(one.recorder));
+  show("over");
+  const { player, environment } = one.choice;
+  const kept = keepScore({ name: player, environment, score: one.sim.score, seed: one.seed });
+  await closeRecorder(one);
+  await kept;
+  sayBest(await menu.showBoard(), environment);
+}
+
+function pause(why = "") {
+  if (state() !== "playing") return;
+  fillPaused(why || "The clock stands still.", game.recorder?.status);
+  show("paused");
+}
+
+function resume() {
+  if (state() !== "paused") return;
+  sound.wake();
+  controls.requestLock();
+  show("playing");
+  sound.ambience(game.choice.environment);
+}
+
+/** Leaves a game before its end; what was recorded is kept. */
+async function leave() {
+  if (state() === "paused") await end();
+}
+
+async function next() {
+  if (state() !== "over") return;
+  const { choice, seed } = game;
+  const seeded = address.kiosk || choice.seed !== null;
+  await begin({ ...choice, seed: seeded ? (seed + 1) >>> 0 : null });
+}
+
+function toMenu() {
+  if (address.kiosk) return ready(address);
+  show("menu");
+  menu.showBoard();
+  byId("cards").firstElementChild.focus();
+}
+
+/** The start screen: the browser gives the pointer only to a click or key. */
+function ready(choice) {
+  if (!stage) return;
+  chosen = choice;
+  fillReady(MOODS[choice.environment], !address.kiosk);
+  show("ready");
+}
+
+// -- the page ---------------------------------------------------------------------------------------------------------
+
+function openStage() {
+  try {
+    stage = new Stage(canvas);
+  } catch (error) {
+    window.reacture.errors.push(String(error));
+    fail(
+      "No 3D graphics here",
+      "This browser gives the page no WebGL 2. Turn hardware acceleration on in its settings, or start Chromium with --enable-unsafe-swiftshader, then reload.",
+    );
+    return;
+  }
+  canvas.addEventListener("webglcontextlost", (event) => {
+    event.preventDefault();
+    const playing = game && !game.done;
+    fail(
+      "The picture was lost",
+      `The graphics driver took its context back. ${playing ? "The game is paused and what was recorded is kept: " : ""}it goes on when the driver gives it again; otherwise reload the page.`,
+    );
+  });
+  canvas.addEventListener("webglcontextrestored", () => {
+    if (!game || game.done) return toMenu();
+    view = new View(stage.renderer, game.sim, view.quality);
+    view.render();
+    show("playing");
+    pause("The picture is back.");
+  });
+}
+
+function startGame() {
+  if (state() === "ready" || address.start) begin(chosen);
+}
+
+function wire() {
+  byId("ready-back").addEventListener("click", (event) => {
+    event.stopPropagation();
+    toMenu();
+  });
+  byId("screen-ready").addEventListener("click", startGame);
+  byId("resume").addEventListener("click", resume);
+  byId("leave").addEventListener("click", leave);
+  byId("again").addEventListener("click", next);
+  byId("to-menu").addEventListener("click", toMenu);
+  byId("reload").addEventListener("click", () => location.reload());
+  byId("screen-over").addEventListener("click", (event) => {
+    const onButton = event.target.closest("button");
+    if (address.kiosk && !onButton && performance.now() - overAt > OVER_GUARD_MS) next();
+  });
+  for (const button of document.querySelectorAll("[data-help]"))
+    button.addEventListener("click", () => byId("help").showModal());
+  for (const button of document.querySelectorAll("[data-download]"))
+    button.addEventListener("click", () => download(game.recorder, button));
+  addEventListener("keydown", (event) => {
+    if (event.code !== "Escape" || byId("help").open) return;
+    if (state() === "playing") pause();
+    else if (state() === "paused" && !event.repeat) resume();
+  });
+  addEventListener("resize", () => view?.resize());
+  document.addEventListener(
+    "visibilitychange",
+    () => document.hidden && pause("The game waited while its tab was hidden."),
+  );
+  // Esc in a locked pointer reaches the page only as the loss of the lock.
+  controls.onLock = (gotten) => !gotten && pause();
+  controls.onLockRefused = () => {
+    if (controls.lock === "unavailable")
+      hud.say("No mouse lock here: drag to look, or use the arrow keys", performance.now(), 5000);
+    else hud.say("Click once more to look with the mouse, or use the arrow keys", performance.now(), 4000);
+  };
+  controls.onPadStart = () => pause();
+  addTouch(controls, () => pause());
+  setInterval(() => state() !== "playing" && steerMenu(), PAD_MS);
+}
+
+wire();
+openStage();
+menu.showBoard();
+if (stage && address.kiosk) {
+  if (address.start) startGame();
+  else ready(address);
+}

@@ -1,0 +1,188 @@
+"""Clone a player of the browser game from the page's own downloads, and score the clone live against random play.
+
+    python scripts/bench/web_game.py
+
+A player that sees only the screen plays real games (wildfire) in a real Chromium while the page records them. The five
+files of each game go the way that a person's download goes: imported into a catalogue, and a policy learns from that.
+Then the policy and both kinds of random play have as many live games, on seeds drawn after the training. Exits 1 where
+the policy's mean score is not above the better random play's by ``--margin``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(SCRIPTS))
+from _live import Job, player_at  # noqa: E402
+
+import gameon_env  # noqa: E402
+from gameon_env.export.reacture_import import import_reacture  # noqa: E402
+from gameon_env.games.profile import load_profile  # noqa: E402
+from gameon_env.learning.behavioral_cloning import CloningConfig, clone  # noqa: E402
+from gameon_env.learning.evaluation import RandomFresh, RandomHeld, Result, evaluate, score_table  # noqa: E402
+from gameon_env.learning.policy import Policy  # noqa: E402
+from gameon_env.learning.recorded_runs import RecordedRun, load_runs  # noqa: E402
+from gameon_env.web.server import WebServer  # noqa: E402
+from wrappers import HumanControl  # noqa: E402
+
+PLAYER = ("{python}", str(SCRIPTS / "bench" / "reacture_player.py"), "--display", "{display}", "--seed", "{seed}")
+SIZE = (128, 128)
+DISPLAY_ROWS = 36
+"""Of 128: the score, bars and compass, which the page draws over the picture that it records."""
+
+FINISH_S = 60.0
+
+
+class WithoutDisplay(gymnasium.ObservationWrapper[Any, Any, Any]):
+    """Blackens the rows in which the screen shows the game's display, and a recorded frame does not."""
+
+    def observation(self, observation: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        return without_display(observation)
+
+
+class RunWithoutDisplay:
+    """The same for a recorded run."""
+
+    def __init__(self, run: RecordedRun) -> None:
+        self.run = run
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.run, name)
+
+    def video(self, rows: Any = slice(None)) -> npt.NDArray[np.uint8]:
+        return without_display(self.run.video(rows))
+
+
+def without_display(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Frames ``(..., H, W, 3) uint8`` with black rows at the top."""
+    frames = frames.copy()
+    frames[..., :DISPLAY_ROWS, :, :] = 0
+    return frames
+
+
+def write_profile(path: Path, seconds: float, *more: str) -> Path:
+    """The shipped profile with games of so many seconds and more arguments for the kiosk."""
+    shipped = load_profile("reacture").path
+    arguments = "".join(f", {json.dumps(word)}" for word in more)
+    text = shipped.read_text().replace('"--seconds", "120"', f'"--seconds", "{seconds:g}"{arguments}')
+    path.write_text(text.replace('font = "', f'font = "{shipped.parent}/'))
+    return path
+
+
+def make(profile: Path) -> gymnasium.Env[Any, Any]:
+    return gymnasium.make(gameon_env.ENV_ID, game=str(profile), display="private", observation_size=SIZE)
+
+
+def record(profile: Path, data: Path, seeds: Sequence[int], noise: float, say: Callable[[str], None]) -> list[float]:
+    """Let the player play while the page records. Returns the games' scores."""
+    scores = []
+    human = HumanControl(make(profile))
+    try:
+        human.reset(seed=seeds[0])  # the player needs a display to look at
+        job = Job(str(profile), "player", (seeds[0],), (*PLAYER, "--noise", str(noise)))
+        with player_at(human.unwrapped.display_name, job):  # type: ignore[attr-defined]
+            for seed in seeds:
+                finished = len(downloads(data))
+                human.reset(seed=seed)
+                score, over = 0.0, False
+                while not over:
+                    *_, terminated, truncated, info = human.step(None)
+                    score, over = info.get("raw_score", score), terminated or truncated
+                scores.append(float(score))
+                say(f"  seed {seed}: {score:g}, {info['end_reason']}")
+                deadline = time.monotonic() + FINISH_S
+                while len(downloads(data)) == finished and time.monotonic() < deadline:
+                    time.sleep(0.1)
+    finally:
+        human.close()
+    with WebServer(data, port=0, grace_s=0.0):
+        time.sleep(1.0)  # completes what a game's abrupt end left
+    return scores
+
+
+def downloads(data: Path) -> list[Path]:
+    """The metadata files of the games that are recorded whole."""
+    return [
+        path
+        for path in sorted(data.glob("reacture/reacture_*/reacture_*_metadata.json"))
+        if (path.parent / path.name.replace("metadata.json", "README.md")).exists()
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--games", type=int, default=16, help="recorded games")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of a game")
+    parser.add_argument("--noise", type=float, default=0.05, help="the player's deliberate mistakes a look")
+    parser.add_argument("--latency-ms", type=float, default=100.0, help="from what the page draws to the answer to it")
+    parser.add_argument("--minutes", type=float, default=4.0, help="of training")
+    parser.add_argument("--episodes", type=int, default=8, help="live games for each")
+    parser.add_argument("--margin", type=float, default=50.0, help="points above random play that the clone must have")
+    parser.add_argument(
+        "--data", type=Path, nargs="*", default=[], help="learn from these recordings, of earlier runs, too"
+    )
+    parser.add_argument("--output", type=Path, default=Path("demo_output"))
+    options = parser.parse_args()
+    console, start = Console(highlight=False), time.monotonic()
+    folder = options.output / f"web_game_{time.strftime('%Y%m%d_%H%M%S')}"
+    folder.mkdir(parents=True)
+
+    def say(text: str) -> None:
+        console.print(f"{time.monotonic() - start:6.0f} s  {text}", markup=False)
+
+    def fresh(count: int) -> list[int]:
+        return [secrets.randbits(31) for _ in range(count)]
+
+    data = folder / "data"
+    results = []
+    if options.games:
+        say(f"recording {options.games} games into {data}")
+        recorder = write_profile(
+            folder / "recorded.toml", options.seconds, "--record", "--data-dir", str(data.resolve())
+        )
+        scores = record(recorder, data, fresh(options.games), options.noise, say)
+        results.append(Result("player", tuple(scores)))
+    learning = folder / "learning"
+    for source in (data, *options.data):
+        for metadata in downloads(source):
+            imported = import_reacture(metadata, learning)
+            say(f"{imported.prefix}: {imported.result}, {imported.frames} frames, {imported.events} events")
+    runs = load_runs(learning, size=SIZE, latency_ms=options.latency_ms)
+    say(f"{sum(run.num_steps for run in runs)} steps in {len(runs)} runs")
+    config = CloningConfig(epochs=1000, minutes=options.minutes)
+    learned = clone([RunWithoutDisplay(run) for run in runs], folder / "policy.safetensors", config)
+    say(f"trained: {len(learned.curve)} epochs, best {learned.best.epoch}")
+
+    profile = write_profile(folder / "live.toml", options.seconds)
+    seeds = fresh(options.episodes)
+    env = WithoutDisplay(make(profile))
+    agent = Policy.load(folder / "policy.safetensors", sample_buttons=True)
+    try:
+        for name, actor in (("agent", agent), ("random, fresh", RandomFresh(env)), ("random, held", RandomHeld(env))):
+            played = evaluate(env, actor, seeds)
+            results.append(Result(name, played.scores, played.lengths, played.end_reasons, played.latencies_ms))
+            say(f"{name}: {sorted(played.scores)}")
+    finally:
+        env.close()
+    console.print(score_table(results, reference="player" if options.games else None))
+    means = {result.name: result.mean for result in results}
+    margin = means["agent"] - max(means["random, fresh"], means["random, held"])
+    say(f"the agent is {margin:+.1f} points from the better random play; {options.margin:g} are wanted")
+    return 0 if margin >= options.margin else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
