@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Literal
 
 import numpy as np
@@ -94,10 +95,10 @@ class Controls:
                 f"an action must have shape ({len(self)},), one number per control {list(self.names)}; "
                 f"got shape {vector.shape}"
             )
-        if np.isnan(vector).any():
+        if not (vector == vector).all():  # NaN alone differs from itself
             bad = [name for name, value in zip(self.names, vector, strict=True) if np.isnan(value)]
             raise ActionError(f"an action must not hold NaN; it does for {bad}")
-        return np.clip(vector, self.space.low, self.space.high)
+        return np.minimum(np.maximum(vector, self.space.low), self.space.high)
 
     def scale_of(self, name: str) -> float:
         """Counts, notches or half-extents in pixels that are 1.0 on the axis ``name``; a pad reports in [-1, 1]."""
@@ -149,8 +150,8 @@ class ActionEncoder:
         """
         controls = self.controls
         vector = controls.clip(action)
-        applied = vector.copy()
-        applied[controls.is_button] = vector[controls.is_button] >= 0.5
+        pressed = (vector >= 0.5) & controls.is_button
+        applied = np.where(controls.is_button, pressed, vector).astype(np.float32)
         counts = {name: self._counts(name, vector, applied) for name in self._remainder if name in controls.index}
         commands: list[Command] = []
         if any(name in controls.index for name in MOUSE_POSITION):
@@ -160,10 +161,11 @@ class ActionEncoder:
             commands.append(Command("move", x=dx, y=dy))
         if counts.get(MOUSE_WHEEL):
             commands.append(Command("scroll", y=counts[MOUSE_WHEEL]))
-        down = frozenset(name for name, i in controls.index.items() if controls.is_button[i] and applied[i])
-        commands += [Command("release", name) for name in controls.names if name in self.held - down]
-        commands += [Command("press", name) for name in controls.names if name in down - self.held]
-        self.held = down
+        down = frozenset(compress(controls.names, pressed.tolist()))
+        if down != self.held:
+            commands += [Command("release", name) for name in controls.names if name in self.held - down]
+            commands += [Command("press", name) for name in controls.names if name in down - self.held]
+            self.held = down
         return commands, applied
 
     def _counts(self, name: str, vector: Vector, applied: Vector) -> int:

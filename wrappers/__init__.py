@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wrappers.discrete_actions import DiscreteActions
     from wrappers.human_control import HumanControl
+    from wrappers.human_takeover import HumanTakeover
     from wrappers.multi_discrete_actions import MultiDiscreteActions
     from wrappers.record_episode import RecordEpisode
     from wrappers.record_session import RecordSession
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DiscreteActions",
     "HumanControl",
+    "HumanTakeover",
     "MultiDiscreteActions",
     "RecordEpisode",
     "RecordSession",
@@ -29,6 +31,7 @@ __all__ = [
 _MODULES = {
     "DiscreteActions": "discrete_actions",
     "HumanControl": "human_control",
+    "HumanTakeover": "human_takeover",
     "MultiDiscreteActions": "multi_discrete_actions",
     "RecordEpisode": "record_episode",
     "RecordSession": "record_session",

@@ -38,7 +38,7 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action], 
         backend: how to listen: ``auto``, ``x11`` or ``pynput``.
 
     Raises:
-        InputError: the environment is none of ours, records already, or input cannot be heard here.
+        InputError: the environment is none of ours, is in lockstep, records already, or input cannot be heard here.
     """
 
     def __init__(self, env: gymnasium.Env[Observation, Action], backend: str = "auto") -> None:
@@ -49,6 +49,11 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action], 
                 f"HumanControl needs a GameOn-Desktop-v0 environment, whose game real events reach; got {env.unwrapped}"
             )
         _refuse_recorder_below(env)
+        if env.unwrapped.time != "real":
+            raise InputError(
+                f"a person plays in real time, and this game runs in {env.unwrapped.time}: make the environment with "
+                "time='real'"
+            )
         self._desktop = env.unwrapped
         self._desktop.passive = True
         self._backend = backend

@@ -29,9 +29,16 @@ from gameon_env.data_processing.trajectory import (
     open_writer,
     to_json,
 )
+from gameon_env.data_processing.trajectory_layout import ACTOR_COLUMNS, ACTORS
 from gameon_env.errors import ActionError, ObservationError, StorageError
 
-_VECTORS = {"inputs": ("action", "float32"), "presses": ("presses", "uint8"), "audio": ("audio", "float32")}
+_VECTORS = {
+    "inputs": ("action", "float32"),
+    "presses": ("presses", "uint8"),
+    "audio": ("audio", "float32"),
+    "agent_inputs": ("agent_action", "float32"),
+    "human_share": ("human_share", "float32"),
+}
 """Columns that an environment may give in ``info``: by column, the key there and the dtype."""
 
 
@@ -41,7 +48,9 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
     Row i of an episode holds observation i, the action taken on it and the reward that came of it; the last row has
     no action. Frames ``(H, W, 3) uint8`` go to ``video``, other observations to ``observations``; the vector in
     ``info["action"]`` goes to ``inputs`` (with ``info["presses"]`` and ``info["audio"]`` beside it), without one the
-    action itself to ``actions``. ``info["t_ns"]`` gives the time of an observation, ``info["actor"]`` who played,
+    action itself to ``actions``. Where a person and an agent share the game (``info["agent_action"]`` is there),
+    ``actor`` says who acted on a row, ``human_share`` in what part of the step it was the person, and ``agent_inputs``
+    what the agent would have done. ``info["t_ns"]`` gives the time of an observation, ``info["actor"]`` who played,
     ``info["end_reason"]`` why an episode ended.
 
     A finished episode is on the disk when the step that ended it returns. After a kill
@@ -207,7 +216,7 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         return open_writer(self.output_dir, f"{name}_{stamp}_{os.getpid()}", episode.columns, self._format)
 
     def _columns(self, taken: Mapping[str, npt.NDArray[Any]]) -> tuple[Column, ...]:
-        given = tuple(Column(name, _VECTORS[name][1], taken[name].shape) for name in _VECTORS if name in taken)
+        given = tuple(Column(n, str(taken[n].dtype), taken[n].shape) for n in (*_VECTORS, "actor") if n in taken)
         actions = () if "inputs" in taken else self._action_columns
         return (*self._observation_columns, *given, *actions, *STEP_COLUMNS)
 
@@ -250,7 +259,12 @@ def _vectors(info: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
     given = {name: info[key] for name, (key, _) in _VECTORS.items() if info.get(key) is not None}
     if np.ndim(given.get("inputs", 0)) != 1:
         given = {name: value for name, value in given.items() if name == "audio"}
-    return {name: np.array(value, _VECTORS[name][1]) for name, value in given.items()}
+    taken = {name: np.array(value, _VECTORS[name][1]) for name, value in given.items()}
+    if "agent_inputs" in taken and info.get("actor") in ACTORS:
+        taken["actor"] = np.array(ACTORS.index(info["actor"]), "uint8")
+    else:
+        taken = {name: value for name, value in taken.items() if name not in ACTOR_COLUMNS}
+    return taken
 
 
 def _time_of(info: Mapping[str, Any]) -> int:

@@ -37,7 +37,7 @@ class RecordSession(gymnasium.Wrapper[Observation, Action, Observation, Action],
         sessions: the recorders so far, in order; the last one may still run.
 
     Raises:
-        GameOnError: the environment is none of ours.
+        GameOnError: the environment is none of ours, or is in lockstep.
     """
 
     def __init__(
@@ -49,6 +49,11 @@ class RecordSession(gymnasium.Wrapper[Observation, Action, Observation, Action],
             raise GameOnError(
                 f"RecordSession needs a GameOn-Desktop-v0 environment, whose display it records; got {env.unwrapped}. "
                 "Any environment's steps are recorded by wrappers.RecordEpisode"
+            )
+        if env.unwrapped.time != "real":
+            raise GameOnError(
+                f"a session has the times of the real clock, and this game runs in {env.unwrapped.time}: record its "
+                "steps, with the game's own times, by wrappers.RecordEpisode, or make the environment with time='real'"
             )
         self._desktop = env.unwrapped
         self._choices = {"data_dir": data_dir, "system_audio": False, "pause_key": None, "stop_key": None} | choices

@@ -11,7 +11,10 @@ from gameon_env.cli.agents import load_agent, shell_words
 from gameon_env.cli.console import open_console
 from gameon_env.errors import EmergencyStop
 from gameon_env.learning.evaluation import evaluate, score_table
+from gameon_env.paths import data_dir as recordings_folder
 from gameon_env.recording.session import Session
+from wrappers.human_takeover import HumanTakeover
+from wrappers.record_episode import RecordEpisode
 from wrappers.record_session import RecordSession
 
 
@@ -22,6 +25,9 @@ def command(
     display: str = typer.Option("current", help="current, private, or an X display such as :1."),
     device: str | None = typer.Option(None, help="cpu, cuda, mps ...; the accelerator where there is one."),
     record: bool = typer.Option(False, "--record", help="Record what it does and sees as a session."),
+    takeover: bool = typer.Option(
+        False, "--takeover", help="Take the game from it with any key, button or motion; F10 gives it back."
+    ),
     data_dir: Path | None = typer.Option(None, help="Where recordings lie; ./data without it."),
 ) -> None:
     """Let a policy play the live game.
@@ -31,12 +37,21 @@ def command(
 
     With --record the picture and the input are recorded as by 'gameon record', without sound: one session for all
     episodes, or on a display that you use yourself one for each. Each says that an agent played, or both of you.
+
+    With --takeover you correct it while it plays; recorded are then the steps, with who acted in each and what the
+    agent would have done: 'gameon train dagger' learns from them (--corrections).
     """
     agent, env = load_agent(policy, game, display, device)
-    recording = RecordSession(env, data_dir) if record else None
-    env = recording or env
     console = open_console(soft_wrap=True)
+    recording: RecordSession | None = None
+    steps: RecordEpisode | None = None
     try:
+        if takeover:
+            env = HumanTakeover(env)
+            if record:
+                env = steps = RecordEpisode(env, recordings_folder(data_dir) / "trajectories")
+        elif record:
+            env = recording = RecordSession(env, data_dir)
         with shell_words():
             result = evaluate(
                 env,
@@ -53,4 +68,6 @@ def command(
             with Session(recorder.folder) as session:
                 who = session.info.who
             console.print(f"recorded ({who}, {recorder.end_reason}): {recorder.folder}", markup=False)
+        if steps is not None and steps.recording_path is not None:
+            console.print(f"recorded: {steps.recording_path}", markup=False)
     console.print(score_table([result]))

@@ -51,6 +51,9 @@ class DigitFont:
         self.glyphs = glyphs
         self.threshold = threshold
         self.ink = ink
+        # Ink is white or black in all three channels: where the glyphs are as well, one of them says it all.
+        plain = all((glyph[:, :, :1] == glyph[:, :, 1:3]).all() for glyph in glyphs.values())
+        self._channels = 1 if ink is not None and plain else 3
 
     @classmethod
     def load(cls, path: Path, characters: str, threshold: float = 0.8, ink: Ink | None = None) -> DigitFont:
@@ -107,13 +110,15 @@ class DigitFont:
 
         Where two characters claim the same place, the better likeness wins.
         """
-        pixels = np.ascontiguousarray(pixels) if self.ink is None else self.ink.separate(pixels)
+        channels = self._channels
+        pixels = np.ascontiguousarray((pixels if self.ink is None else self.ink.separate(pixels))[:, :, :channels])
         found: list[tuple[float, int, int, str]] = []
         for character, glyph in self.glyphs.items():
             if glyph.shape[0] > pixels.shape[0] or glyph.shape[1] > pixels.shape[1]:
                 continue
-            compared = np.repeat(glyph[:, :, 3:] // 255, 3, axis=2)
-            difference = cv2.matchTemplate(pixels, np.ascontiguousarray(glyph[:, :, :3]), cv2.TM_SQDIFF, mask=compared)
+            compared = np.repeat(glyph[:, :, 3:] // 255, channels, axis=2)
+            shown = np.ascontiguousarray(glyph[:, :, :channels])
+            difference = cv2.matchTemplate(pixels, shown, cv2.TM_SQDIFF, mask=compared)
             likeness = 1 - np.sqrt(np.maximum(difference, 0) / compared.sum()) / 128
             best = likeness.max(axis=0)
             found += [

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from gameon_env.data_processing.hdf5_reader import Hdf5Reader
 from gameon_env.data_processing.npz_reader import NpzReader
-from gameon_env.data_processing.trajectory_layout import SUFFIXES, damaged
+from gameon_env.data_processing.trajectory_layout import ACTORS, SUFFIXES, damaged
 from gameon_env.errors import TrajectoryError
 
 Rows = slice | int | Sequence[int] | npt.NDArray[np.integer[Any]]
@@ -89,6 +89,23 @@ class Episode:
     def presses(self) -> npt.NDArray[np.uint8]:
         """``(T + 1, A) uint8``: how often each control was pressed in the step."""
         return self._whole("presses")
+
+    @property
+    def by_human(self) -> npt.NDArray[np.bool_]:
+        """``(T + 1,) bool``: the rows on which a person acted, False in the last one.
+
+        A file that does not tell row by row says it of the whole episode; where not even that, of none.
+        """
+        if "actor" in self.columns:
+            acted = self._whole("actor") == ACTORS.index("human")
+        else:
+            acted = np.full(self.num_steps + 1, self.metadata.get("played_by") == ["human"])
+        return np.asarray(acted & self.is_valid)
+
+    @property
+    def agent_inputs(self) -> npt.NDArray[np.float32]:
+        """``(T + 1, A) float32``: what the agent did, or would have done while a person acted; the last row is zero."""
+        return self._whole("agent_inputs")
 
     @property
     def timestamps(self) -> npt.NDArray[np.int64]:

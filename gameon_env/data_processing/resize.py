@@ -28,18 +28,8 @@ def shrink(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     Raises:
         ObservationError: ``size`` is larger than the picture, or not positive.
     """
-    height, width = size
-    if not 0 < height <= pixels.shape[0] or not 0 < width <= pixels.shape[1]:
-        raise ObservationError(
-            f"a picture of {pixels.shape[0]}x{pixels.shape[1]} (height x width) cannot become {height}x{width}: "
-            "choose a size between 1x1 and that of the picture (observation_size=(height, width))"
-        )
-    while _halves(pixels.shape[0], height) and _halves(pixels.shape[1], width):
-        half = (pixels.shape[1] // 2, pixels.shape[0] // 2)
-        pixels = _as_uint8(cv2.resize(pixels, half, interpolation=cv2.INTER_AREA))
-    if pixels.shape[:2] == (height, width):
-        return pixels
-    return _as_uint8(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA))
+    _check(pixels, size)
+    return _averaged(_halved(pixels, size), size)
 
 
 def observe(bgrx: Pixels, size: tuple[int, int]) -> Pixels:
@@ -55,7 +45,31 @@ def observe(bgrx: Pixels, size: tuple[int, int]) -> Pixels:
     Raises:
         ObservationError: as :func:`shrink`.
     """
-    return _as_uint8(cv2.cvtColor(shrink(bgrx, size), cv2.COLOR_BGRA2RGB))
+    _check(bgrx, size)
+    # Four bytes a pixel are halved as vectors, three are averaged in less time: the result is that of shrink().
+    return _averaged(_as_uint8(cv2.cvtColor(_halved(bgrx, size), cv2.COLOR_BGRA2RGB)), size)
+
+
+def _check(pixels: Pixels, size: tuple[int, int]) -> None:
+    height, width = size
+    if not 0 < height <= pixels.shape[0] or not 0 < width <= pixels.shape[1]:
+        raise ObservationError(
+            f"a picture of {pixels.shape[0]}x{pixels.shape[1]} (height x width) cannot become {height}x{width}: "
+            "choose a size between 1x1 and that of the picture (observation_size=(height, width))"
+        )
+
+
+def _halved(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    while _halves(pixels.shape[0], size[0]) and _halves(pixels.shape[1], size[1]):
+        half = (pixels.shape[1] // 2, pixels.shape[0] // 2)
+        pixels = _as_uint8(cv2.resize(pixels, half, interpolation=cv2.INTER_AREA))
+    return pixels
+
+
+def _averaged(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    if pixels.shape[:2] == size:
+        return pixels
+    return _as_uint8(cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA))
 
 
 def _halves(side: int, wanted: int) -> bool:

@@ -29,6 +29,9 @@ _FIXED: dict[str, tuple[str, int]] = {
     "inputs": ("float32", 1),
     "presses": ("uint8", 1),
     "audio": ("float32", 1),
+    "actor": ("uint8", 0),
+    "human_share": ("float32", 0),
+    "agent_inputs": ("float32", 1),
     "timestamps": ("int64", 0),
     "rewards": ("float32", 0),
     "is_first": ("bool", 0),
@@ -38,7 +41,11 @@ _FIXED: dict[str, tuple[str, int]] = {
 }
 """Columns with a fixed dtype: that dtype, and how many dimensions one row has."""
 REQUIRED = ("timestamps", "rewards", "is_first", "is_last", "is_terminal", "is_valid")
-ACTION_COLUMNS = ("inputs", "presses", "audio", "rewards", "actions")
+ACTOR_COLUMNS = ("actor", "human_share", "agent_inputs")
+"""Where a person and an agent share the game: who acted on a row (an index of :data:`ACTORS`), in what part of the
+step's time it was the person, and what the agent did or would have done."""
+ACTORS = ("agent", "human")
+ACTION_COLUMNS = ("inputs", "presses", "audio", *ACTOR_COLUMNS, "rewards", "actions")
 """What is zero in an episode's last row (``actions`` with everything under it)."""
 
 Row = Mapping[str, npt.NDArray[Any]]

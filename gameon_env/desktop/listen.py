@@ -54,6 +54,13 @@ class Listener(Protocol):
         """
         ...
 
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until something was heard that :meth:`drain` has not handed out, or listening ended by itself.
+
+        Returns whether that is so; False after ``timeout_s``, or when it is closed meanwhile.
+        """
+        ...
+
     def held(self) -> frozenset[str]:
         """The keys and mouse buttons that are down now. Raises ``InputError`` where the display is gone."""
         ...
@@ -103,8 +110,9 @@ class EventQueue:
     def __init__(self, limit: int = QUEUE_LIMIT) -> None:
         self._events: deque[InputEvent] = deque()
         self._limit = limit
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._error: BaseException | None = None
+        self._closed = False
         self.dropped = 0
 
     def put(self, events: Iterable[InputEvent]) -> None:
@@ -113,11 +121,26 @@ class EventQueue:
             while len(self._events) > self._limit:
                 self._events.popleft()
                 self.dropped += 1
+            if self._events:
+                self._lock.notify_all()
 
     def fail(self, error: BaseException) -> None:
         """The thread met ``error`` and ends."""
         with self._lock:
             self._error = error
+            self._lock.notify_all()
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        with self._lock:
+            self._closed = True
+            self._lock.notify_all()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether there are events or an error, or will be within ``timeout_s``."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._events or self._error is not None or self._closed, timeout_s)
+            return bool(self._events) or self._error is not None
 
     def take(self) -> list[InputEvent]:
         with self._lock:

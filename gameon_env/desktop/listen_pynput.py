@@ -79,6 +79,9 @@ class PynputListener:
                 events.append(InputEvent(t_ns, "mouse:y", float(position[1]), injected))
         return events
 
+    def wait(self, timeout_s: float) -> bool:
+        return self._queue.wait(timeout_s)
+
     def held(self) -> frozenset[str]:
         with self._lock:
             return frozenset(control for control, _ in self._down)
@@ -94,6 +97,7 @@ class PynputListener:
         if self._stop.is_set():
             return
         self._stop.set()
+        self._queue.close()
         if not self._started:
             pynput_names.close_controller(self._controller)
             return

@@ -86,6 +86,9 @@ class X11Listener:
                 events.append(InputEvent(t_ns, "mouse:y", float(self._reported[1]), injected))
             return events
 
+    def wait(self, timeout_s: float) -> bool:
+        return self._queue.wait(timeout_s)
+
     def held(self) -> frozenset[str]:
         with self._queries_lock:
             try:
@@ -104,6 +107,7 @@ class X11Listener:
         if self._closed:
             return
         self._closed = True
+        self._queue.close()
         os.write(self._wake_write, b"x")
         if self._thread is not None:
             self._thread.join()

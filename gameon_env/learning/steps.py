@@ -58,6 +58,7 @@ class Steps:
     Attributes:
         inputs: ``(N, A) float32``, the action that answers each step's frame.
         episode_of: ``(N,)``, which episode a step belongs to.
+        weights: ``(N,) float64``, how often a step is shown; None where each is shown once.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Steps:
         latency_ms: float = 0.0,
         memory_fraction: float = 0.6,
         keep: Sequence[npt.NDArray[np.bool_]] | None = None,
+        weights: Sequence[npt.NDArray[np.floating[Any]]] | None = None,
     ) -> None:
         if not episodes:
             raise TrajectoryError("there are no episodes to learn from: record some first")
@@ -89,6 +91,9 @@ class Steps:
             frames = [f[wanted[f + later]] for f, wanted in zip(frames, keep, strict=True)]
         self.inputs = np.concatenate([e.inputs[f + later] for e, f in zip(episodes, frames, strict=True)])
         self.inputs = self.inputs.astype(np.float32, copy=False)
+        self.weights: npt.NDArray[np.float64] | None = None
+        if weights is not None:
+            self.weights = np.concatenate([w[f + later] for f, w in zip(frames, weights, strict=True)]).astype(float)
         self.episode_of = np.concatenate([np.full(len(f), number) for number, f in enumerate(frames)])
         self._frame_of = np.concatenate(frames)
         if not len(self.inputs):
@@ -120,6 +125,15 @@ class Steps:
         if held_out.all() or not held_out.any():
             raise TrajectoryError(f"{len(steps)} recorded steps are too few to learn and to validate: record more")
         return steps[~held_out], steps[held_out]
+
+    def epoch(self, training: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """The steps of one pass over ``training`` in a random order, each as often as its weight says.
+
+        The part of a weight that is no whole number is the probability of one time more.
+        """
+        if self.weights is not None:
+            training = np.repeat(training, np.floor(self.weights[training] + rng.random(len(training))).astype(int))
+        return rng.permutation(training)
 
     def stacks(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """The network's input for some steps: ``(n, H, W, 3 * stack) uint8``, oldest frame first.

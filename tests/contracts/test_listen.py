@@ -232,6 +232,27 @@ def test_drain_from_another_thread(listener: Listener, hand: Injector, hear: Hea
     assert changes(heard) == [("key:z", 1.0), ("key:z", 0.0)]
 
 
+def test_waiting_ends_with_what_is_heard(listener: Listener, hand: Injector, hear: Hear) -> None:
+    assert not listener.wait(0.01)
+    hand.press("key:z")
+    hand.flush()
+    assert listener.wait(30)
+    assert changes(hear(listener, lambda events: len(events) >= 1)) == [("key:z", 1.0)]
+    assert not listener.wait(0.01)
+    hand.release("key:z")
+    hand.flush()
+    assert listener.wait(30)
+
+
+def test_waiting_ends_when_it_is_closed(listener: Listener) -> None:
+    ended: list[bool] = []
+    thread = threading.Thread(target=lambda: ended.append(listener.wait(300)))
+    thread.start()
+    listener.close()
+    thread.join(30)
+    assert ended == [False]
+
+
 def test_two_listeners_hear_the_same(display: str, ear: Listener, hand: Injector, hear: Hear) -> None:
     other = open_listener(display, "x11")
     other.start()
@@ -262,6 +283,7 @@ def test_a_display_that_goes_is_told_after_the_last_events(hear: Hear) -> None:
         with PhysicalDevices(display.name) as person:
             person.press("key:w")
             assert changes(hear(listener, lambda events: len(events) >= 1)) == [("key:w", 1.0)]
+    assert listener.wait(30)
     with pytest.raises(InputError, match="gone"):
         hear(listener, lambda _: False)
     with pytest.raises(InputError, match="gone"):
