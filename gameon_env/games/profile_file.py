@@ -11,6 +11,7 @@ from gameon_env.errors import ProfileError, UnknownNameError
 from gameon_env.games.combinations import read_combinations
 from gameon_env.games.profile_model import Attach, Launch, Profile, Reset, ResetStep, RewardTerm, Termination
 from gameon_env.games.table import Table
+from gameon_env.games.training_table import Training, read_training
 from gameon_env.keys import BUTTONS, check_control
 
 
@@ -43,6 +44,7 @@ def read_profile(file: Path) -> Profile:
         reset=_reset(table, readers, launched=launch is not None),
         emergency_stop=_button(table, "emergency_stop", "key:f12"),
         reader_tables=readers,
+        training=_training(table, controls, launch),
     )
     table.take("time_limit_s", float, None)
     table.take("score", str, None)
@@ -87,6 +89,7 @@ def _launch(table: Table) -> Launch | None:
         env=env,
         install=launch.take("install", str, ""),
         files=launch.texts("files", ()),
+        modules=launch.texts("modules", ()),
         timeout_s=launch.number("timeout_s", 30.0, low=0, above=True),
         gl=launch.take("gl", bool, True),
         cursor=launch.take("cursor", bool, False),
@@ -130,6 +133,11 @@ def _controls(table: Table, launch: Launch | None) -> Controls:
 def _actions(table: Table, controls: Controls) -> dict[str, dict[str, float]]:
     section = table.table("actions")
     return {} if section is None else read_combinations(section.rest(), controls.names, section.error)
+
+
+def _training(table: Table, controls: Controls, launch: Launch | None) -> Training:
+    section = table.table("training")
+    return Training() if section is None else read_training(section, controls, launch.screen_size if launch else None)
 
 
 def _reward(row: Table, readers: Mapping[str, object]) -> RewardTerm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -16,6 +17,7 @@ from gameon_env.errors import MissingProgramError
 from gameon_env.games.combinations import Combination
 from gameon_env.games.readers import Reader, make_reader
 from gameon_env.games.table import Table
+from gameon_env.games.training_table import Training
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,12 @@ class Launch:
             profile's) are filled in.
         screen_size: ``(height, width)`` of the private display.
         window: regular expression for the title of the game's window; the largest window of the game without one.
-        home: ``private`` gives the game a HOME of its own, thrown away at the end; ``user`` leaves it the user's.
+        home: ``private`` gives the game a HOME of its own, empty at each launch and thrown away at the end; ``user``
+            leaves it the user's.
         env: environment variables for the game.
         install: the command that installs the game, for the error when it is missing.
         files: other files that the game needs.
+        modules: Python modules that the game needs, where ``{python}`` runs it.
         timeout_s: how long the window may take to show.
         gl: the private display offers OpenGL (58 MB more).
         cursor: the mouse pointer is in the picture.
@@ -43,6 +47,7 @@ class Launch:
     env: Mapping[str, str] = field(default_factory=dict)
     install: str = ""
     files: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     timeout_s: float = 30.0
     gl: bool = True
     cursor: bool = False
@@ -63,6 +68,7 @@ class Launch:
         program = self.fill(seed=0, folder=Path())[0]
         folders = os.pathsep.join([os.environ.get("PATH", os.defpath), *GAME_FOLDERS])
         missing = [file for file in self.files if not Path(file).expanduser().exists()]
+        missing += [module for module in self.modules if importlib.util.find_spec(module) is None]
         if shutil.which(program, path=folders) is None:
             missing.insert(0, program)
         if missing:
@@ -170,6 +176,7 @@ class Profile:
     reset: Reset
     emergency_stop: str
     reader_tables: Mapping[str, Mapping[str, object]]
+    training: Training = field(default_factory=Training)
 
     def make_readers(self) -> dict[str, Reader]:
         """New readers, one set per environment, by name."""

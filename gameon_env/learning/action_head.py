@@ -167,9 +167,11 @@ class ActionDecoder:
         self._max_hold_steps = np.asarray(head.max_hold_steps)
         self._held_steps = np.zeros(len(head.buttons), dtype=np.int64)
 
-    def reset(self) -> None:
-        """Forget what is held."""
+    def reset(self, seed: int | None = None) -> None:
+        """Forget what is held; with a seed, draw anew from it."""
         self._held_steps[:] = 0
+        if seed is not None:
+            self._rng = np.random.default_rng(seed)
 
     def __call__(self, logits: Floats) -> Floats:
         """``(outputs,) float32`` logits to an action ``(A,) float32``: buttons 0 or 1, axes in [-1, 1]."""

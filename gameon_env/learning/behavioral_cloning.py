@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ from gameon_env.learning.network import CloneNetwork, weights_of
 from gameon_env.learning.policy import save_policy
 from gameon_env.learning.steps import StepEpisode, Steps
 from gameon_env.learning.training_bar import TrainingBar
+from gameon_env.learning.warm_start import start_from
 from gameon_env.optional import require
 
 require("torch", "Learning from recordings")
@@ -46,6 +48,8 @@ def clone(
     config: CloningConfig | None = None,
     *,
     keep: Sequence[npt.NDArray[np.bool_]] | None = None,
+    weights: Sequence[npt.NDArray[np.floating[Any]]] | None = None,
+    start: str | Path | None = None,
     progress: bool = True,
 ) -> CloningResult:
     """Train a policy on recorded episodes and save the best one, by validation loss, to ``output``.
@@ -55,40 +59,42 @@ def clone(
             :func:`gameon_env.learning.recorded_runs.load_runs` gives them: all with the same controls and frame size.
         keep: per episode ``(T + 1,) bool``, the steps to learn from; all without it. Deliberate mistakes of a teacher
             show how one recovers, but are no answers themselves.
+        weights: per episode ``(T + 1,)``, how often a step is shown in each epoch of the training; once without it.
+        start: a policy whose weights the training starts from; fresh ones without it.
         output: the policy's file; the learning curve goes beside it as ``<name>.curve.jsonl``.
         progress: show a bar with the loss, and the F1 of each button after each epoch.
 
     Raises:
         TrajectoryError: no episodes, or they do not belong together.
-        PolicyError: the configuration cannot work.
+        PolicyError: the configuration cannot work, or ``start`` is a policy of another kind or for other recordings.
         StorageError: the policy cannot be written.
     """
     config = config or CloningConfig()
+    path = Path(output)
     with training_group(config.device) as group:
-        return _train(group, episodes, Path(output), config, keep, progress and group.is_main)
+        if group.is_main:
+            _prepare_output(path)
+        steps = Steps(
+            episodes,
+            stack=config.stack,
+            spacing=config.spacing,
+            latency_ms=config.latency_ms,
+            memory_fraction=config.memory_fraction / group.local_size,
+            keep=keep,
+            weights=weights,
+        )
+        return _train(group, steps, path, config, start, progress and group.is_main)
 
 
 def _train(
     group: TrainingGroup,
-    episodes: Sequence[StepEpisode],
+    steps: Steps,
     policy_path: Path,
     config: CloningConfig,
-    keep: Sequence[npt.NDArray[np.bool_]] | None,
+    start_policy: str | Path | None,
     progress: bool,
 ) -> CloningResult:
-    curve_path = policy_path.with_suffix(".curve.jsonl")
-    if group.is_main:
-        _prepare_output(curve_path)
-
     # Data: every step that has an action, by episode into training and validation.
-    steps = Steps(
-        episodes,
-        stack=config.stack,
-        spacing=config.spacing,
-        latency_ms=config.latency_ms,
-        memory_fraction=config.memory_fraction / group.local_size,
-        keep=keep,
-    )
     rng = np.random.default_rng(config.seed)
     training, validation = steps.split(config.validation_fraction, rng)
     head = steps.head(training, config.bins, config.mu)
@@ -100,24 +106,28 @@ def _train(
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads or group.threads)
     network = CloneNetwork(steps.observation_size, config.stack, head.outputs, lines=config.lines).to(group.device)
+    spec = steps.policy_spec(head, network.kwargs)
+    if start_policy is not None:
+        start_from(start_policy, network, spec)
     averaged = AveragedModel(network, avg_fn=average(config.averaging), use_buffers=True)
     group.share(network)
     optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     loss_of = CloningLoss(head, pressed[training], config.press_weight_cap).to(group.device)
-    spec = steps.policy_spec(head, network.kwargs)
 
     # The loop. Progress through the training is a share of the epochs or of the time, whichever is further.
     curve: list[EpochRecord] = []
     best: EpochRecord | None = None
-    batches = math.ceil(len(training) / config.batch_size)
+    shown = len(training) if steps.weights is None else float(steps.weights[training].sum())
+    batches = max(1, math.ceil(shown / config.batch_size))
     start = time.monotonic()
+    curve_path = _curve_path(policy_path)
     written_to = curve_path if group.is_main else Path(os.devnull)
     with TrainingBar(config.epochs * batches, progress) as bar, written_to.open("w") as curve_file:
         done = 0.0
         for epoch in range(1, config.epochs + 1):
             network.train()
             losses: list[float] = []
-            order = rng.permutation(training)
+            order = steps.epoch(training, rng)
             for rows in np.array_split(order, batches):
                 done = (epoch - 1 + len(losses) / batches) / config.epochs
                 if config.minutes:
@@ -169,7 +179,7 @@ def _train(
             if record.best:
                 best = record
                 summary = {
-                    "episodes": len(episodes),
+                    "episodes": len(steps.episodes),
                     "training_steps": len(training),
                     "validation_steps": len(validation),
                     "config": asdict(config),
@@ -199,7 +209,13 @@ def predict(
     return np.concatenate(logits) if logits else np.zeros((0, outputs), np.float32)
 
 
-def _prepare_output(curve_path: Path) -> None:
+def _curve_path(policy_path: Path) -> Path:
+    """Where a policy's learning curve lies."""
+    return policy_path.with_suffix(".curve.jsonl")
+
+
+def _prepare_output(policy_path: Path) -> None:
+    curve_path = _curve_path(policy_path)
     try:
         curve_path.parent.mkdir(parents=True, exist_ok=True)
         curve_path.touch()

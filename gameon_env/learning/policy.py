@@ -25,6 +25,7 @@ HEADER_KEY = "gameon_policy"
 Runner = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 RUNNERS = {
     "clone_cnn": "gameon_env.learning.network",
+    "coded_cnn": "gameon_env.learning.coded_network",
     "keras_clone_cnn": "gameon_env.learning.keras_network",
 }
 """Which module builds the runner of which kind of network: its ``build_runner(kwargs, weights, device)``."""
@@ -45,6 +46,9 @@ class PolicySpec:
         fps: steps per second it was trained at; None where unknown.
         mouse_scale_px: mouse counts that 1.0 stands for; None where unknown or without a mouse.
         training: a summary of the training, as JSON.
+        play: how it is played unless asked otherwise, ``sample_buttons`` and ``axis_decoding`` as in
+            :class:`~gameon_env.learning.action_head.ActionDecoder`: an agent that learned while its actions were
+            drawn is only as good when they are.
     """
 
     head: ActionHead
@@ -57,6 +61,7 @@ class PolicySpec:
     fps: float | None = None
     mouse_scale_px: float | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
+    play: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -78,6 +83,7 @@ class PolicySpec:
                 "fps": self.fps,
                 "mouse_scale_px": self.mouse_scale_px,
                 "training": dict(self.training),
+                "play": dict(self.play),
             }
         )
 
@@ -97,6 +103,7 @@ class PolicySpec:
             fps=data["fps"],
             mouse_scale_px=data["mouse_scale_px"],
             training=data["training"],
+            play=data.get("play", {}),
         )
 
 
@@ -107,7 +114,8 @@ class Policy:
         spec: what the file says.
         weights: the network's arrays by name.
         device: PyTorch's name of a device; the accelerator where there is one, if not given.
-        sample_buttons, axis_decoding, seed: see :class:`~gameon_env.learning.action_head.ActionDecoder`.
+        sample_buttons, axis_decoding, seed: see :class:`~gameon_env.learning.action_head.ActionDecoder`; what the
+            file says where not given, and where it says nothing, the most likely action.
 
     Raises:
         PolicyError: the network is of an unknown kind, or the weights do not fit it.
@@ -121,8 +129,8 @@ class Policy:
         weights: Mapping[str, npt.NDArray[Any]],
         *,
         device: str | None = None,
-        sample_buttons: bool = False,
-        axis_decoding: AxisDecoding = "expectation",
+        sample_buttons: bool | None = None,
+        axis_decoding: AxisDecoding | None = None,
         seed: int | None = None,
     ) -> None:
         if spec.network not in RUNNERS:
@@ -133,7 +141,13 @@ class Policy:
         except (KeyError, TypeError, RuntimeError) as error:
             raise PolicyError(f"the policy's weights do not fit its network: {error}. Train it again.") from error
         self.spec = spec
-        self._decode = ActionDecoder(spec.head, sample_buttons=sample_buttons, axis_decoding=axis_decoding, seed=seed)
+        said = spec.play
+        self._decode = ActionDecoder(
+            spec.head,
+            sample_buttons=bool(said.get("sample_buttons", False)) if sample_buttons is None else sample_buttons,
+            axis_decoding=axis_decoding or said.get("axis_decoding", "expectation"),
+            seed=seed,
+        )
         self._frames: deque[npt.NDArray[np.uint8]] = deque(maxlen=(spec.stack - 1) * spec.spacing + 1)
 
     @classmethod
@@ -176,9 +190,9 @@ class Policy:
             )
 
     def reset(self, seed: int | None = None) -> None:
-        """Start a new episode: forget the frames."""
+        """Start a new episode: forget the frames. With a seed, what is drawn is the same each time."""
         self._frames.clear()
-        self._decode.reset()
+        self._decode.reset(seed)
 
     def act(self, observation: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """``(H, W, 3) uint8 RGB`` to an action ``(A,) float32``: buttons 0 or 1, axes in [-1, 1].

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from gameon_env.learning.sb3_agents import AgentActor, AgentSpec, make_agent
 from gameon_env.learning.sb3_env import ALGORITHMS, make_sb3_env
-from gameon_env.learning.sb3_network import coding_of, export_policy, start_from_policy
+from gameon_env.learning.sb3_export import export_policy, exportable
+from gameon_env.learning.sb3_network import coding_of, start_from_policy
 from gameon_env.learning.sb3_pretraining import PretrainConfig, PretrainRecord, PretrainResult, pretrain
 from gameon_env.learning.sb3_replay import fill_replay_buffer
 from gameon_env.learning.sb3_storage import load_agent, read_agent_spec, save_agent
@@ -28,6 +29,7 @@ __all__ = [
     "PretrainResult",
     "coding_of",
     "export_policy",
+    "exportable",
     "fill_replay_buffer",
     "load_agent",
     "make_agent",

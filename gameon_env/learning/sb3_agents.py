@@ -32,6 +32,7 @@ class AgentSpec:
     network: str
     network_kwargs: Mapping[str, Any] = field(default_factory=dict)
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    separate_values: bool = False
 
 
 def make_agent(
@@ -40,6 +41,7 @@ def make_agent(
     *,
     network: str = "clone",
     network_kwargs: Mapping[str, Any] | None = None,
+    separate_values: bool = False,
     **hyperparameters: Any,
 ) -> BaseAlgorithm:
     """An agent of Stable-Baselines3 for an environment of :func:`make_sb3_env`.
@@ -49,6 +51,8 @@ def make_agent(
         env: made for it.
         network: ``clone``: the cloned player's, so that policies can be carried over; ``nature``: the library's own.
         network_kwargs: of the :class:`~gameon_env.learning.network.CloneNetwork`, as ``lines=True``.
+        separate_values: the value function of PPO, A2C and RecurrentPPO sees the game by a network of its own: what it
+            learns then changes nothing of what a clone does. It takes twice the time.
         hyperparameters: of the algorithm, in JSON's types, so that :func:`save_agent` can keep them.
 
     Raises:
@@ -66,6 +70,8 @@ def make_agent(
             "features_extractor_kwargs": dict(network_kwargs or {}),
             "net_arch": _NET_ARCH.get(algorithm, []),
         }
+    if separate_values:
+        policy_kwargs["share_features_extractor"] = False
     try:
         agent: BaseAlgorithm = _class_of(algorithm)(
             "CnnLstmPolicy" if algorithm == "recurrent_ppo" else "CnnPolicy",
@@ -75,7 +81,9 @@ def make_agent(
         )
     except TypeError as error:
         raise PolicyError(f"{algorithm} cannot be made with {sorted(hyperparameters)}: {error}") from error
-    vars(agent)["gameon_spec"] = AgentSpec(algorithm, network, dict(network_kwargs or {}), dict(hyperparameters))
+    vars(agent)["gameon_spec"] = AgentSpec(
+        algorithm, network, dict(network_kwargs or {}), dict(hyperparameters), separate_values
+    )
     return agent
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 import gymnasium as gym
 
 from gameon_env import ENV_ID
-from gameon_env.errors import ObservationError, UnknownNameError, suggest
+from gameon_env.errors import ObservationError, ProfileError, UnknownNameError, suggest
 from gameon_env.optional import require
 from wrappers.axis_bins import AxisBins
 from wrappers.discrete_actions import DiscreteActions
@@ -49,6 +51,7 @@ def make_sb3_env(
     stack: int = 1,
     envs: int = 1,
     observation_size: tuple[int, int] = (64, 64),
+    reward_scale: float = 1.0,
     **env_options: Any,
 ) -> VecEnv:
     """A game as an algorithm needs it: fitting actions, stacked frames with the channels first, episodes counted.
@@ -66,6 +69,8 @@ def make_sb3_env(
         stack: frames seen at once.
         envs: games side by side, each in a process of its own where there are several.
         observation_size: ``(height, width)``, at least 36 each.
+        reward_scale: rewards, those of recordings too, are multiplied by it for the agent; the counted episodes tell
+            them as they are.
         env_options: of the environment: ``display``, ``fps``, ``time`` ...
 
     Raises:
@@ -89,12 +94,14 @@ def make_sb3_env(
         )
 
     def make() -> Env:
+        _leave_interrupts_to_the_parent()
         if callable(game):
             env = game()
         else:
             env = gym.make(ENV_ID, game=game, observation_size=observation_size, **env_options)
         try:
-            return Monitor(StackFrames(_with_actions(env, kind, mouse_bins, exclusive), stack))
+            coded = StackFrames(_with_actions(env, kind, mouse_bins, exclusive), stack)
+            return ScaleRewards(Monitor(coded), reward_scale)
         except BaseException:
             env.close()
             raise
@@ -102,6 +109,40 @@ def make_sb3_env(
     if envs == 1:
         return VecTransposeImage(DummyVecEnv([make]))
     return VecTransposeImage(SubprocVecEnv([make] * envs, start_method="spawn"))
+
+
+class ScaleRewards(gym.Wrapper[Any, Any, Any, Any]):
+    """Rewards are multiplied by ``reward_scale``: value functions learn best of sums between 1 and 100.
+
+    Args:
+        env: any environment.
+        reward_scale: greater than 0.
+    """
+
+    def __init__(self, env: Env, reward_scale: float) -> None:
+        super().__init__(env)
+        if not reward_scale > 0:
+            raise ProfileError(f"reward_scale must be more than 0; it is {reward_scale!r}")
+        self.reward_scale = float(reward_scale)
+
+    def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, float(reward) * self.reward_scale, terminated, truncated, info
+
+
+def reward_scale_of(env: VecEnv | None) -> float:
+    """What the rewards of an environment are multiplied by; 1 where they are not."""
+    try:
+        return 1.0 if env is None else float(env.get_attr("reward_scale")[0])
+    except AttributeError:
+        return 1.0
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """Ctrl+C reaches all processes of a terminal: games side by side go on until the parent has saved and closes
+    them."""
+    if multiprocessing.parent_process() is not None:
+        signal.signal(signal.SIGINT, lambda *_: None)
 
 
 def check_algorithm(name: str) -> None:

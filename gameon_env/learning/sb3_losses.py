@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-import gymnasium as gym
-
 from gameon_env.errors import PolicyError
+from gameon_env.learning.sb3_network import sharpen
 from gameon_env.optional import require
 
 require("stable_baselines3", "Training agents")
@@ -53,6 +52,7 @@ class ImitationLoss:
     Args:
         agent: PPO, A2C, RecurrentPPO, SAC or DQN.
         entropy_weight, value_weight: of policies with a value function.
+        values_only: only the value function's error counts.
         returns_variance: of the recorded returns, which brings the value's loss to the scale of the rest.
 
     Attributes:
@@ -64,11 +64,17 @@ class ImitationLoss:
     """
 
     def __init__(
-        self, agent: BaseAlgorithm, *, entropy_weight: float, value_weight: float, returns_variance: float
+        self,
+        agent: BaseAlgorithm,
+        *,
+        entropy_weight: float,
+        value_weight: float,
+        returns_variance: float,
+        values_only: bool = False,
     ) -> None:
         self._entropy_weight = entropy_weight
         self._value_weight = value_weight / max(returns_variance, 1e-6)
-        self._agent = agent
+        self._agent, self._values_only = agent, values_only
         if isinstance(agent, SAC):
             self.module: nn.Module = agent.actor
         elif isinstance(agent, DQN):
@@ -86,6 +92,8 @@ class ImitationLoss:
         if isinstance(self._agent, DQN):
             return _margin(self._agent.q_net(batch.observations), batch.actions.long()[:, None])
         values, log_prob, entropy = self._evaluate(batch)
+        if self._values_only and batch.returns is not None:
+            return self._value_weight * functional.mse_loss(values.flatten(), batch.returns)
         loss = -log_prob.mean()
         if entropy is not None:
             loss = loss - self._entropy_weight * entropy.mean()
@@ -122,11 +130,7 @@ class ImitationLoss:
         """What follows the learned network; logits of choices are multiplied by ``sharpness``."""
         if isinstance(self._agent, DQN):
             self._agent.q_net_target.load_state_dict(self._agent.q_net.state_dict())
-        action_net = getattr(self._agent.policy, "action_net", None)
-        if isinstance(action_net, nn.Linear) and not isinstance(self._agent.action_space, gym.spaces.Box):
-            with torch.no_grad():
-                action_net.weight.mul_(sharpness)
-                action_net.bias.mul_(sharpness)
+        sharpen(self._agent, sharpness)
 
 
 def _margin(values: torch.Tensor, taken: torch.Tensor) -> torch.Tensor:

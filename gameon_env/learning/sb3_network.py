@@ -1,9 +1,8 @@
-"""The cloned player's network within Stable-Baselines3 agents, and policies carried from one to the other."""
+"""The cloned player's network within Stable-Baselines3 agents, and the policies that agents begin from."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import numpy.typing as npt
 
 from gameon_env.errors import PolicyError
 from gameon_env.learning.action_head import ActionHead
-from gameon_env.learning.network import CloneNetwork, weights_of
-from gameon_env.learning.policy import PolicySpec, read_policy, save_policy
+from gameon_env.learning.network import CloneNetwork
+from gameon_env.learning.policy import PolicySpec, read_policy
 from gameon_env.optional import require
 from wrappers.action_coding import ActionCoding
 from wrappers.axis_bins import MU
@@ -89,7 +88,8 @@ def start_from_policy(agent: BaseAlgorithm, path: str | Path) -> None:
     """Let an agent begin as a policy that ``gameon train bc`` made: its most likely actions are the policy's.
 
     All weights are carried over; the thresholds from which the policy holds a key become part of its last layer. Of
-    keys that exclude each other, the surer one is held. The value function is not known to a cloned policy: it stays.
+    keys that exclude each other, the surer one is held. A cloned policy knows no value function: its last layer stays,
+    but where it sees by a network of its own, that begins as the policy's.
 
     Args:
         agent: PPO or A2C with ``network="clone"`` and actions from ``MultiDiscreteActions`` with the policy's bins.
@@ -99,62 +99,32 @@ def start_from_policy(agent: BaseAlgorithm, path: str | Path) -> None:
         PolicyError: the two do not fit; the message says in what.
     """
     spec, weights = read_policy(path)
-    extractor, action_net, coding = _parts(agent)
+    extractor, action_net, coding = cloned_parts(agent)
     _check_fits(spec, extractor, coding, path)
     body = {name: torch.from_numpy(np.array(array)) for name, array in weights.items() if not name.startswith("head.")}
     body[FIRST] = body[FIRST] * 255
     extractor.network.load_state_dict(body)
     weight, bias = _to_choices(spec.head, coding, weights["head.weight"], weights["head.bias"])
     action_net.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
+    values: Any = getattr(agent.policy, "vf_features_extractor", extractor)
+    values.load_state_dict(extractor.state_dict())
 
 
-def export_policy(agent: BaseAlgorithm, path: str | Path, about: Mapping[str, Any] | None = None) -> None:
-    """Write an agent's policy as a file for ``gameon play``, which needs no Stable-Baselines3 and runs no code in it.
+def sharpen(agent: BaseAlgorithm, factor: float) -> None:
+    """Multiply the logits of an agent's choices: above 1, what is drawn comes nearer to what is most likely."""
+    action_net = getattr(agent.policy, "action_net", None)
+    if isinstance(action_net, nn.Linear) and not isinstance(agent.action_space, gym.spaces.Box):
+        with torch.no_grad():
+            action_net.weight.mul_(factor)
+            action_net.bias.mul_(factor)
 
-    Args:
-        agent: as for :func:`start_from_policy`, without keys that exclude each other.
-        path: the file.
-        about: ``game``, ``fps``, ``mouse_scale_px``; where not given, those of the agent's environment.
+
+def cloned_parts(agent: BaseAlgorithm) -> tuple[CloneFeatures, nn.Linear, ChoiceCoding]:
+    """What an agent of a cloned policy's form consists of.
 
     Raises:
-        PolicyError: the agent's network or actions are of another kind.
-        StorageError: the file cannot be written.
+        PolicyError: it has another.
     """
-    extractor, action_net, coding = _parts(agent)
-    several = [group for group in coding.groups if len(group) > 1]
-    if several:
-        raise PolicyError(
-            f"the keys {' and '.join(several[0])} are one choice of this agent, which a cloned policy cannot say: make "
-            "its environment with exclusive=[]. save_agent() keeps it as it is"
-        )
-    bins = {len(values) for values in coding.bins.values()} or {21}
-    head = ActionHead(coding.controls, bins=bins.pop(), mu=MU)
-    _check_bins(head, coding, "this agent")
-    network = extractor.network
-    body = weights_of(network)
-    body[FIRST] = body[FIRST] / np.float32(255)
-    last = weights_of(action_net)
-    body["head.weight"], body["head.bias"] = _to_logits(coding, last["weight"], last["bias"])
-    env = agent.get_env()
-    known = dict(env.get_attr("recording_metadata")[0]) if env is not None else {}
-    known |= dict(about or {})
-    height, width = network.kwargs["observation_size"]
-    spec = PolicySpec(
-        head=head,
-        observation_size=(height, width),
-        stack=network.kwargs["stack"],
-        spacing=1,
-        network="clone_cnn",
-        network_kwargs={**network.kwargs, "outputs": head.outputs},
-        game=known.get("game"),
-        fps=known.get("fps"),
-        mouse_scale_px=known.get("mouse_scale_px"),
-        training={"algorithm": type(agent).__name__, "num_timesteps": agent.num_timesteps},
-    )
-    save_policy(path, spec, body)
-
-
-def _parts(agent: BaseAlgorithm) -> tuple[CloneFeatures, nn.Linear, ChoiceCoding]:
     policy, coding = agent.policy, coding_of(agent)
     if (
         isinstance(policy, ActorCriticPolicy)
@@ -191,14 +161,16 @@ def _check_fits(spec: PolicySpec, extractor: CloneFeatures, coding: ChoiceCoding
             f"{path} does not fit the agent: {'; '.join(differences)}. Make the environment and the agent alike "
             "(observation_size, stack, network_kwargs), or train the policy again"
         )
-    _check_bins(spec.head, coding, str(path))
+    check_bins(spec.head, coding, str(path))
 
 
 def _as_list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _check_bins(head: ActionHead, coding: ChoiceCoding, what: str) -> None:
+def check_bins(head: ActionHead, coding: ChoiceCoding, what: str) -> None:
+    """Raises:
+    PolicyError: axes have other values here and there."""
     for axis in head.axes:
         name = head.controls[axis]
         if len(coding.bins[name]) != head.bins or not np.allclose(coding.bins[name], head.centres(axis), atol=1e-5):
@@ -224,14 +196,4 @@ def _to_choices(
     return (
         np.concatenate([np.stack(rows) if rows else weight[:0], weight[count:]]).astype(np.float32),
         np.concatenate([biases, bias[count:]]).astype(np.float32),
-    )
-
-
-def _to_logits(
-    coding: ChoiceCoding, weight: npt.NDArray[Any], bias: npt.NDArray[Any]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    both = 2 * len(coding.groups)  # of each key, the logits of rest and of being held
-    return (
-        np.concatenate([weight[1:both:2] - weight[:both:2], weight[both:]]).astype(np.float32),
-        np.concatenate([bias[1:both:2] - bias[:both:2], bias[both:]]).astype(np.float32),
     )

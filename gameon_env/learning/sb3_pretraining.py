@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,10 @@ import numpy.typing as npt
 
 from gameon_env.errors import PolicyError
 from gameon_env.learning.augmentation import Mirror
+from gameon_env.learning.rl_freeze import freeze_actor, has_value_function
 from gameon_env.learning.sb3_batches import Batches
 from gameon_env.learning.sb3_demonstrations import Data, Demonstration, demonstrations, returns_of
+from gameon_env.learning.sb3_env import reward_scale_of
 from gameon_env.learning.sb3_losses import ImitationLoss
 from gameon_env.learning.sb3_network import CloneFeatures, coding_of
 from gameon_env.learning.steps import Steps
@@ -43,6 +46,7 @@ class PretrainConfig:
             most likely.
         averaging: what is validated and kept is a moving average of the weights.
         sequence_length: steps in a row, for agents with memory.
+        values_only: the policy stays, and only its value function learns the recorded returns.
         mirror, shift_px, brightness: augmentation, see :class:`~gameon_env.learning.cloning_config.CloningConfig`.
         validation_fraction, memory_fraction, seed, threads: as there.
     """
@@ -57,6 +61,7 @@ class PretrainConfig:
     sharpness: float = 1.0
     averaging: float = 0.995
     sequence_length: int = 16
+    values_only: bool = False
     mirror: Mirror = "none"
     shift_px: int = 2
     brightness: float = 0.1
@@ -90,7 +95,12 @@ class PretrainResult:
 
 
 def pretrain(
-    agent: BaseAlgorithm, data: Data, config: PretrainConfig | None = None, *, progress: bool = True
+    agent: BaseAlgorithm,
+    data: Data,
+    config: PretrainConfig | None = None,
+    *,
+    progress: bool = True,
+    check: Callable[[], object] = lambda: None,
 ) -> PretrainResult:
     """Let an agent learn to do what was recorded, before it plays.
 
@@ -101,6 +111,9 @@ def pretrain(
     Args:
         agent: in an environment of :func:`~gameon_env.learning.sb3.make_sb3_env`.
         data: ``gameon.db`` or its folder, a session's folder, a trajectory file or a folder of these; or episodes.
+        config: what can be chosen.
+        progress: shows a bar.
+        check: called before each batch; may raise.
 
     Raises:
         TrajectoryError: no episodes, or they do not belong together.
@@ -118,13 +131,19 @@ def pretrain(
         )
     rng = np.random.default_rng(config.seed)
     training, validation = steps.split(config.validation_fraction, rng)
-    returns = _returns(episodes, steps, float(getattr(agent, "gamma", 0.99)))
+    returns = _returns(episodes, steps, float(getattr(agent, "gamma", 0.99)), reward_scale_of(agent.get_env()))
+    if config.values_only and (returns is None or not has_value_function(agent)):
+        raise PolicyError(
+            f"{data} has no rewards that a value function could learn from, or {type(agent).__name__} has no such "
+            "function: record steps by RecordEpisode or gameon record --steps, or leave the recordings away"
+        )
     known = returns[training] if returns is not None else np.zeros(1, np.float32)
     loss_of = ImitationLoss(
         agent,
         entropy_weight=config.entropy_weight,
         value_weight=config.value_weight,
         returns_variance=float(known.var()),
+        values_only=config.values_only,
     )
     batches = Batches(
         steps,
@@ -143,8 +162,14 @@ def pretrain(
         torch.set_num_threads(config.threads)
     if returns is not None:
         loss_of.begin(float(known.mean()))
-    curve = _learn(loss_of, batches, training, validation, config, progress)
-    loss_of.finish(config.sharpness)
+    if config.values_only:
+        freeze_actor(agent, True)
+    try:
+        curve = _learn(loss_of, batches, training, validation, config, progress, check)
+    finally:
+        if has_value_function(agent):
+            freeze_actor(agent, False)
+    loss_of.finish(1.0 if config.values_only else config.sharpness)
     best = next(record for record in reversed(curve) if record.best)
     return PretrainResult(curve, best, coding.to_actions(steps.inputs), len(training), len(validation))
 
@@ -156,6 +181,7 @@ def _learn(
     validation: Int64,
     config: PretrainConfig,
     progress: bool,
+    check: Callable[[], object],
 ) -> list[PretrainRecord]:
     module = loss_of.module
     optimizer = torch.optim.AdamW(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
@@ -166,8 +192,9 @@ def _learn(
     per_epoch = len(batches.shuffled(training))
     for epoch in track(range(1, config.epochs + 1), "learning from recordings", disable=not progress):
         losses: list[float] = []
-        _train_mode(module, True)
+        _train_mode(module, not config.values_only)
         for rows in batches.shuffled(training):
+            check()
             done = (epoch - 1 + len(losses) / per_epoch) / config.epochs
             if config.minutes:
                 done = max(done, (time.monotonic() - start) / (60 * config.minutes))
@@ -234,7 +261,9 @@ def _seen_by(agent: BaseAlgorithm) -> tuple[int, tuple[int, int]]:
     return shape[0] // 3, (shape[1], shape[2])
 
 
-def _returns(episodes: list[Demonstration], steps: Steps, gamma: float) -> npt.NDArray[np.float32] | None:
+def _returns(
+    episodes: list[Demonstration], steps: Steps, gamma: float, reward_scale: float
+) -> npt.NDArray[np.float32] | None:
     """Of each step, ``(N,)``; None where a recording has no rewards."""
     parts = []
     for number, episode in enumerate(episodes):
@@ -244,4 +273,4 @@ def _returns(episodes: list[Demonstration], steps: Steps, gamma: float) -> npt.N
         valid = np.flatnonzero(episode.is_valid[: episode.num_steps])
         count = int((steps.episode_of == number).sum())  # those before the player's first action are left out
         parts.append(returns[valid[len(valid) - count :]])
-    return np.concatenate(parts)
+    return np.concatenate(parts) * np.float32(reward_scale)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from gameon_env.errors import PolicyError
 from gameon_env.learning.sb3_demonstrations import Data, Demonstration, demonstrations
+from gameon_env.learning.sb3_env import reward_scale_of
 from gameon_env.learning.sb3_network import coding_of
 from gameon_env.optional import require
 from wrappers.action_coding import Conversion, recorded_vectors
@@ -64,6 +65,7 @@ def fill_replay_buffer(agent: BaseAlgorithm, data: Data) -> Conversion:
             f"buffer_size={len(vectors)} keeps all",
             stacklevel=2,
         )
+    scale = np.float32(reward_scale_of(agent.get_env()))
     rows: list[_Row] = []
     first = 0
     for episode in episodes:
@@ -77,7 +79,7 @@ def fill_replay_buffer(agent: BaseAlgorithm, data: Data) -> Conversion:
                 np.stack(observations),
                 np.stack(following),
                 np.stack(actions),
-                np.array(rewards, np.float32),
+                np.array(rewards, np.float32) * scale,
                 np.array(dones, np.float32),
                 list(infos),
             )

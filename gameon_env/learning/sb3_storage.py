@@ -100,7 +100,14 @@ def load_agent(path: str | Path, env: VecEnv, **hyperparameters: Any) -> BaseAlg
     try:
         spec = _spec(header)
         made = {**spec.hyperparameters, **hyperparameters}
-        agent = make_agent(spec.algorithm, env, network=spec.network, network_kwargs=spec.network_kwargs, **made)
+        agent = make_agent(
+            spec.algorithm,
+            env,
+            network=spec.network,
+            network_kwargs=spec.network_kwargs,
+            separate_values=spec.separate_values,
+            **made,
+        )
         _check_env(header, agent, path)
         agent.set_parameters(_unpack(header["parameters"], arrays), device=agent.device)
         for name, tensor in _unpack(header["variables"], arrays).items():

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -153,7 +154,8 @@ def test_a_policys_file_and_an_agent_are_carried_over_both_ways(episodes: list[E
     agent = make_agent("ppo", environment("ppo", stack=2), seed=0, device="cpu")
     pretrain(agent, episodes, QUICK, progress=False)
     export_policy(agent, tmp_path / "policy.safetensors", {"game": "dots", "fps": 15.0})
-    policy = Policy.load(tmp_path / "policy.safetensors", axis_decoding="mode")
+    assert Policy.load(tmp_path / "policy.safetensors").spec.play == {"sample_buttons": True, "axis_decoding": "sample"}
+    policy = Policy.load(tmp_path / "policy.safetensors", axis_decoding="mode", sample_buttons=False)
     policy.check_env(DotEnv())
     actor = AgentActor(agent, deterministic=True)
     policy.reset(), actor.reset()
@@ -169,14 +171,17 @@ def test_a_policys_file_and_an_agent_are_carried_over_both_ways(episodes: list[E
     few = make_sb3_env(DotEnv, "ppo", mouse_bins=11, stack=2)
     with pytest.raises(PolicyError, match="environment with mouse_bins=21"):
         start_from_policy(make_agent("ppo", few, device="cpu"), tmp_path / "policy.safetensors")
-    with pytest.raises(PolicyError, match=r"exclusive=\[\]"):
-        export_policy(make_agent("ppo", environment("ppo", exclusive=None), device="cpu"), tmp_path / "no.safetensors")
     grouped = make_agent("ppo", environment("ppo", stack=2, exclusive=None), device="cpu")
     start_from_policy(grouped, tmp_path / "policy.safetensors")
     assert score(grouped) == pytest.approx(score(agent), rel=0.03)
+    export_policy(grouped, tmp_path / "grouped.safetensors")
+    drawn = evaluate(DotEnv(), Policy.load(tmp_path / "grouped.safetensors"), [100, 101, 102, 103])
+    assert drawn.mean / drawn.lengths[0] == pytest.approx(score(grouped, deterministic=False), abs=0.1)
     nature = make_agent("ppo", environment("ppo", stack=2), network="nature", device="cpu")
     with pytest.raises(PolicyError, match="network='clone'"):
         start_from_policy(nature, tmp_path / "policy.safetensors")
+    with pytest.raises(PolicyError, match="network='clone'"):
+        export_policy(nature, tmp_path / "no.safetensors")
 
 
 @pytest.mark.parametrize("algorithm", ["sac", "dqn"])
@@ -296,3 +301,27 @@ def test_games_side_by_side() -> None:
         assert coding_of(agent).controls == CONTROLS
     finally:
         env.close()
+
+
+def test_values_with_eyes_of_their_own_leave_the_actor_alone(episodes: list[Episode], tmp_path: Path) -> None:
+    agent: Any = make_agent("ppo", environment("ppo"), seed=0, device="cpu", separate_values=True, gamma=0.5)
+    actor = {name: tensor.clone() for name, tensor in agent.policy.pi_features_extractor.state_dict().items()}
+    pretrain(agent, episodes, replace(QUICK, epochs=4, values_only=True), progress=False)
+    after = agent.policy.pi_features_extractor.state_dict()
+    assert all(torch.equal(actor[name], after[name]) for name in actor)
+    frames = episodes[0].video(np.arange(5)).transpose(0, 3, 1, 2)
+    with torch.no_grad():
+        values = agent.policy.predict_values(torch.from_numpy(np.ascontiguousarray(frames)))
+    np.testing.assert_allclose(values.numpy().ravel(), 2.0, atol=0.4)
+    save_agent(agent, tmp_path / "agent.safetensors")
+    assert read_agent_spec(tmp_path / "agent.safetensors").separate_values
+    again: Any = load_agent(tmp_path / "agent.safetensors", environment("ppo"))
+    assert not again.policy.share_features_extractor
+    sessions = [SimpleNamespace(**{**_parts(episode), "rewards": None}) for episode in episodes]
+    with pytest.raises(PolicyError, match="no rewards that a value function could learn from"):
+        pretrain(agent, sessions, replace(QUICK, values_only=True), progress=False)
+
+
+def _parts(episode: Episode) -> dict[str, Any]:
+    names = ("path", "metadata", "controls", "fps", "num_steps", "inputs", "is_valid", "video")
+    return {name: getattr(episode, name) for name in names}
