@@ -16,5 +16,6 @@ if ENV_ID not in gymnasium.registry:
     gymnasium.register(
         id=ENV_ID,
         entry_point="gameon_env.envs.desktop_env:DesktopEnv",
+        vector_entry_point="gameon_env.envs.vector:GameVectorEnv",
         nondeterministic=True,
     )

@@ -18,8 +18,13 @@ from gameon_env.games.profile import Profile, load_profile, profile_paths
 def command(
     game: str | None = typer.Argument(None, help="A profile's name, or the path of a TOML file; all without it."),
     as_json: bool = typer.Option(False, "--json", help="For programs."),
+    check: bool = typer.Option(
+        False, "--check", help="Play it in lockstep, several times the same: how fast, and are the frames the same?"
+    ),
+    runs: int = typer.Option(3, min=2, help="How many runs with the same actions --check plays."),
+    steps: int = typer.Option(500, min=1, help="How many steps each of them has."),
 ) -> None:
-    """The games there are; with a name, all that the profile says.
+    """The games there are; with a name, all that the profile says; with --check, what playing it shows.
 
     A profile of your own is a TOML file. Put it into ~/.config/gameon-env/profiles, or name its path:
 
@@ -36,8 +41,9 @@ def command(
       window = "^My Game$"            # title (regex); needed where the game opens several windows
       install = "apt-get install mygame"
       files = ["~/mygame/data.wad"]   # other files that must be there
+      modules = ["pyxel"]             # Python modules that must be there
       env = { LANG = "C" }            # environment variables for the game
-      home = "private"                # a HOME of its own, thrown away at the end; or user: yours
+      home = "private"                # a HOME of its own, empty at each launch; or user: yours
       timeout_s = 30                  # how long its window may take to show
       gl = true                       # OpenGL on the private display; 58 MB less memory without
       cursor = false                  # whether the mouse pointer is in the picture
@@ -82,6 +88,13 @@ def command(
       [[reset.start_steps]]           # the same, done after each launch
       tap = "key:enter"
     """
+    if check:
+        if game is None:
+            raise typer.BadParameter("--check needs the name of a game: gameon games --check NAME")
+        from gameon_env.cli.game_check import check_game  # Gymnasium is slow to import, and listing is not
+
+        check_game(load_profile(game), runs=runs, steps=steps, as_json=as_json)
+        return
     if game is not None:
         profile = load_profile(game)
         describe(profile, open_console()) if not as_json else typer.echo(json.dumps(summary(profile), indent=2))

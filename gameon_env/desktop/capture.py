@@ -1,7 +1,8 @@
-"""Pictures of the screen, by mss: one region of one display, as fast as the platform allows."""
+"""Pictures of the screen: one contract, the choice of its backend, and the one by mss, which every platform has."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +19,8 @@ class Capture(Protocol):
     Attributes:
         region: what it captures, in pixels of the display's root.
         backend: the name of the method in use, and why it fell back where it did.
+        steady: True where the window that was named has neither moved nor changed nor closed from :meth:`settle` to
+            the last picture, or where none was named; False where it may have.
     """
 
     @property
@@ -26,8 +29,29 @@ class Capture(Protocol):
     @property
     def backend(self) -> str: ...
 
+    @property
+    def steady(self) -> bool: ...
+
+    def settle(self) -> None:
+        """Watch the window from now on; ask where it is afterwards.
+
+        Raises:
+            CaptureError: the display is gone.
+        """
+        ...
+
+    def look_at(self, region: Region) -> None:
+        """Capture another region from now on.
+
+        Raises:
+            CaptureError: it is not wholly on the screen, or the display is gone.
+        """
+        ...
+
     def grab(self) -> Frame:
         """The region as it is now, ``(H, W, 4) uint8`` BGRX; its pixels are valid until the next grab.
+
+        The picture before stays as it was while the new one is not :attr:`steady`.
 
         Raises:
             CaptureError: the display is gone.
@@ -39,23 +63,40 @@ class Capture(Protocol):
         ...
 
 
-def open_capture(display: str | None, region: Region) -> Capture:
+def open_capture(display: str | None, region: Region, window_id: int | None = None, backend: str = "auto") -> Capture:
     """Capture ``region`` of ``display`` (``None``: this desktop's).
+
+    Args:
+        display: the display's name.
+        region: in pixels of its root.
+        window_id: the window that is to be seen there, which the capture watches where it can.
+        backend: ``"x11"``, ``"mss"``, or ``"auto"``: x11 on Linux where the server takes shared memory, else mss.
 
     Raises:
         CaptureError: the display cannot be reached, or the region is not wholly on its screen.
     """
-    return MssCapture(display, region)
+    if backend == "x11" or (backend == "auto" and sys.platform == "linux"):
+        from gameon_env.desktop.capture_x11 import X11Capture
+
+        try:
+            return X11Capture(display, region, window_id)
+        except CaptureError as error:
+            if backend == "x11":
+                raise
+            return MssCapture(display, region, steady=window_id is None, instead_of=str(error))
+    return MssCapture(display, region, steady=window_id is None)
 
 
 class MssCapture:
-    """mss: XShmGetImage on X11 (0.1 ms of CPU a 720p frame), else what the platform has."""
+    """mss: XShmGetImage on X11 (0.1 ms of CPU a 720p frame), else what the platform has. It watches no window."""
 
-    def __init__(self, display: str | None, region: Region) -> None:
+    def __init__(self, display: str | None, region: Region, *, steady: bool = True, instead_of: str = "") -> None:
         self._grabber: Any = open_grabber(display)
+        self._instead_of = instead_of
         self.display = display
+        self.steady = steady
         try:
-            self._choose(region)
+            self.look_at(region)
             self.grab()  # mss finds out at the first picture whether shared memory works
         except CaptureError:
             self.close()
@@ -69,7 +110,25 @@ class MssCapture:
     def backend(self) -> str:
         implementation = type(self._grabber._impl).__name__.removeprefix("MSSImpl") if self._grabber else "closed"
         reasons = [note for note in self._notes if "working correctly" not in note]
-        return f"mss {implementation}" + (f" without shared memory ({'; '.join(reasons)})" if reasons else "")
+        fallen_back = f" ({self._instead_of})" if self._instead_of else ""
+        slow = f" without shared memory ({'; '.join(reasons)})" if reasons else ""
+        return f"mss {implementation}{slow}{fallen_back}"
+
+    def settle(self) -> None:
+        """Nothing: the window is asked at each picture."""
+
+    def look_at(self, region: Region) -> None:
+        whole = self._grabber.monitors[0]
+        # On Windows and macOS the screen may start at negative coordinates, left of the main monitor.
+        moved = Region(region.left - whole["left"], region.top - whole["top"], region.width, region.height)
+        if not moved.inside(whole["height"], whole["width"]):
+            raise CaptureError(
+                f"the region {region} is not wholly on the screen of display {self.display or 'of this desktop'}, "
+                f"which is {whole['width']}x{whole['height']} pixels: choose a region inside it"
+            )
+        self._region = region
+        self._monitor = {"left": region.left, "top": region.top, "width": region.width, "height": region.height}
+        self._notes: list[str] = self._grabber.performance_status
 
     def grab(self) -> Frame:
         from mss.exception import ScreenShotError
@@ -89,19 +148,6 @@ class MssCapture:
         if self._grabber is not None:
             self._grabber, grabber = None, self._grabber
             close_grabber(grabber)
-
-    def _choose(self, region: Region) -> None:
-        whole = self._grabber.monitors[0]
-        # On Windows and macOS the screen may start at negative coordinates, left of the main monitor.
-        moved = Region(region.left - whole["left"], region.top - whole["top"], region.width, region.height)
-        if not moved.inside(whole["height"], whole["width"]):
-            raise CaptureError(
-                f"the region {region} is not wholly on the screen of display {self.display or 'of this desktop'}, "
-                f"which is {whole['width']}x{whole['height']} pixels: choose a region inside it"
-            )
-        self._region = region
-        self._monitor = {"left": region.left, "top": region.top, "width": region.width, "height": region.height}
-        self._notes: list[str] = self._grabber.performance_status
 
     def _explain(self, error: Exception) -> str:
         return (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import struct
 import sys
@@ -20,6 +19,9 @@ MASTER_POINTER = 2
 BUTTON_OF = {"mouse:left": 1, "mouse:middle": 2, "mouse:right": 3, "mouse:back": 8, "mouse:forward": 9}
 """X button numbers; 4 and 5 are the wheel, 6 and 7 its sideways turn."""
 CONTROL_OF_BUTTON = {number: control for control, number in BUTTON_OF.items()}
+
+SILENCE_S = 30.0
+"""A server that does not answer for so long is taken for dead."""
 
 _REPLY, _ERROR, GENERIC_EVENT = 1, 0, 35
 _connecting = threading.Lock()
@@ -85,7 +87,23 @@ class Wire:
         self.keymap = Keymap(self._display)
         self._display.sync()
         self._socket: socket.socket = self._display.display.socket
+        self._socket.settimeout(SILENCE_S)
         self._buffer = bytearray(self._display.display.data_recv)
+
+    @property
+    def local(self) -> bool:
+        """Whether the server is on this machine, so that files can be given to it."""
+        return sys.platform != "win32" and self._socket.family == socket.AF_UNIX
+
+    @property
+    def pixels_are_bgrx(self) -> bool:
+        """Whether pictures of the screen come as four bytes a pixel: blue, green, red, and one that means nothing."""
+        info, screen = self._display.display.info, self._display.screen()
+        formats = {(f.depth, f.bits_per_pixel, f.scanline_pad) for f in info.pixmap_formats}
+        visuals = (visual for depth in screen.allowed_depths for visual in depth.visuals)
+        masks = next((v.red_mask, v.green_mask, v.blue_mask) for v in visuals if v.visual_id == screen.root_visual)
+        little_endian = info.image_byte_order == 0
+        return (screen.root_depth, 32, 32) in formats and masks == (0xFF0000, 0xFF00, 0xFF) and little_endian
 
     def opcode(self, extension: str) -> int:
         """The major opcode of an extension.
@@ -132,6 +150,11 @@ class Wire:
         """Send requests. Raises ``OSError`` where the server is gone."""
         self._socket.sendall(data)
 
+    def send_with_file(self, data: bytes, fd: int) -> None:
+        """Send a request that hands a file to a :attr:`local` server. Raises ``OSError`` where it is gone."""
+        if socket.send_fds(self._socket, [data], [fd]) != len(data):
+            raise ConnectionError(f"display {self.name} took only a part of a request")
+
     def request(self, data: bytes) -> bytes:
         """Send requests of which the last has a reply, and return that reply (32 bytes or more).
 
@@ -153,11 +176,12 @@ class Wire:
         """Return when the server has carried out all that was sent."""
         self.request(_GET_INPUT_FOCUS)
 
-    def receive(self, timeout_s: float | None = 30.0) -> None:
-        """Wait for bytes. Raises ``OSError`` where the server is gone or silent for ``timeout_s``."""
-        if timeout_s is not None and not select.select([self._socket], [], [], timeout_s)[0]:
-            raise TimeoutError(f"display {self.name} did not answer within {timeout_s:g} s")
-        data = self._socket.recv(65536)
+    def receive(self) -> None:
+        """Wait for bytes. Raises ``OSError`` where the server is gone or silent for :data:`SILENCE_S`."""
+        try:
+            data = self._socket.recv(65536)
+        except TimeoutError as error:
+            raise TimeoutError(f"display {self.name} did not answer within {SILENCE_S:g} s") from error
         if not data:
             raise ConnectionResetError(f"display {self.name} closed the connection")
         self._buffer += data

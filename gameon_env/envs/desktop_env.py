@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,28 +12,20 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from gameon_env.clock import now_ns
-from gameon_env.controls import ActionEncoder, Command, Controls
+from gameon_env.controls import Controls
 from gameon_env.data_processing.resize import observe
-from gameon_env.desktop.display import display_alive, private_display_possible
 from gameon_env.desktop.inject import check_button
+from gameon_env.envs.agent_input import AgentInput, AppliedInput
+from gameon_env.envs.end_reason import LOSSES, why_lost, why_process_ended
+from gameon_env.envs.env_options import check_launch, check_options, choose_display, read_attach
 from gameon_env.envs.episode_start import EpisodeStart
-from gameon_env.envs.guard import HANG_S, Guard
 from gameon_env.envs.live_game import LiveGame
 from gameon_env.envs.lockstep_time import choose_pacer, choose_time
 from gameon_env.envs.referee import Referee
-from gameon_env.errors import (
-    ActionError,
-    DisplayError,
-    GameOnError,
-    InputError,
-    ObservationError,
-    ProfileError,
-    WindowError,
-)
+from gameon_env.errors import ActionError
 from gameon_env.events import Frame
-from gameon_env.games.profile import Attach, load_profile
+from gameon_env.games.profile import load_profile
 from gameon_env.games.readers import GameView
-from gameon_env.games.table import Table
 
 Observation = npt.NDArray[np.uint8]
 Action = npt.NDArray[np.float32]
@@ -57,7 +48,9 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
             current one for a profile that attaches to what is on the screen.
         time: ``real``, or ``lockstep``: on Linux, for a game that is launched on a private display, each step grants
             it exactly one period of virtual time, as fast as it can use it; all times in ``info`` are virtual then.
-        fps: steps per second; the profile's without it.
+        fps: periods per second; the profile's without it.
+        frame_skip: periods that a step lasts. The action is held for all of them: keys stay down, motion and presses
+            go out once. One picture is taken, and judged, at the end; :attr:`fps` is the rate of these longer steps.
         observation_size: ``(height, width)``.
         render_mode: ``rgb_array`` for full-size frames from :meth:`render`, or None.
         attach: for a game that runs already: ``{"window": regex}``, ``{"monitor": 0}`` or
@@ -80,10 +73,14 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         render_mode: str | None = None,
         attach: Mapping[str, Any] | None = None,
         emergency_stop: str | None = None,
+        frame_skip: int = 1,
     ) -> None:
-        _check_options(time, fps, observation_size, render_mode, attach)
+        check_options(time, fps, frame_skip, observation_size, render_mode, attach)
         self.profile = load_profile(game)
-        self.fps = float(self.profile.fps if fps is None else fps)
+        rate = float(self.profile.fps if fps is None else fps)
+        self.frame_skip = int(frame_skip)
+        self.fps = rate / self.frame_skip
+        """Steps per second, of game time."""
         self.observation_size = (int(observation_size[0]), int(observation_size[1]))
         self.render_mode = render_mode
         self.metadata = {**self.metadata, "render_fps": max(round(self.fps), 1)}
@@ -95,26 +92,33 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         )
         self.action_space = self.controls.space
         self.observation_space = spaces.Box(0, 255, (*self.observation_size, 3), np.uint8)
-        self.passive = False
-        """True while a person plays (see ``wrappers.HumanControl``): nothing is injected, not even releases."""
         self._emergency_stop = check_button(emergency_stop or self.profile.emergency_stop)
-        target = Attach.read(Table(_as_lists(attach), self.profile.path, "attach.")) if attach else None
-        self._check_possible(target)
-        chosen = self._choose_display(display, target)
+        target = read_attach(attach, self.profile)
+        launched = self.profile.launch is not None and target is None
+        if launched:
+            check_launch(self.profile, self.observation_size)
+        chosen = choose_display(display, launched=launched)
         self.time = time
         """``real`` or ``lockstep``."""
         self._time = choose_time(time, self.profile, private=chosen == "private")
         self._game = LiveGame(self.profile, chosen, target, time=self._time)
         self._referee = Referee(self.profile)
-        self._start = EpisodeStart(self._game, self._referee, self.observation_size, self._check_guard)
-        self._encoder = ActionEncoder(self.controls)
-        self._pacer = choose_pacer(self._time, self.fps)
-        self._guard: Guard | None = None
-        self._guarded_generation = 0
+        self._hands = AgentInput(self._game, self.controls, self._emergency_stop, self.fps)
+        self._start = EpisodeStart(self._game, self._referee, self.observation_size, self._hands.check)
+        self._pacer = choose_pacer(self._time, rate)
         self._frame: Frame | None = None
         self._observation: Observation = np.zeros(self.observation_space.shape, np.uint8)
         self._steps = 0
         self._playing = False
+
+    @property
+    def passive(self) -> bool:
+        """True while a person plays (see ``wrappers.HumanControl``): nothing is injected, not even releases."""
+        return self._hands.passive
+
+    @passive.setter
+    def passive(self, passive: bool) -> None:
+        self._hands.passive = passive
 
     @property
     def display_name(self) -> str:
@@ -155,6 +159,7 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         return {
             "game": self.profile.name,
             "fps": self.fps,
+            "frame_skip": self.frame_skip,
             "controls": list(self.controls.names),
             "mouse_scale_px": self.controls.mouse_scale_px,
             "wheel_scale": self.controls.wheel_scale,
@@ -172,9 +177,9 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         self._stop_playing()
         try:
             self._game.open_display()
-            self._open_guard()
+            self._hands.begin()
             launched = self._start.begin(game_seed, seeded=seed is not None)
-            self._open_guard()
+            self._hands.begin()
             view = self._game.view(self._game.grab())
             self._see(view.frame)
             self._referee.restart(view)
@@ -183,10 +188,9 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
             raise
         self._steps = 0
         self._playing = True
-        if self._guard is not None:
-            self._guard.check()
+        self._hands.check()
         self._pacer.restart()
-        info = self._info(view, late_ns=0, capture_ns=0, inject_t_ns=view.frame.t_ns)
+        info = self._info(view, 0, 0, None)
         launch = self.profile.launch
         if launched and launch is not None and (launch.takes_seed or self._time.virtual):
             info["seed"] = game_seed
@@ -210,34 +214,22 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
             raise
 
     def _step(self, action: Action) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        commands, applied = self._encode(action)
-        presses = np.zeros(len(self.controls), np.uint8)
-        end_reason, focused = "", False
-        start_ns, inject_t_ns = now_ns(), self._time.now_ns()
-        late_ns = 0
+        applied = self._hands.encode(action)
+        start_ns, late_ns, end_reason = now_ns(), 0, ""
         view: GameView | None = None
         try:
-            if self._guard is not None and self._guard.check():
-                commands, applied = self._press_again(action)
-            focused = self._game.focused
-            if not focused and not self.passive:
-                commands, applied = self._let_go()
-            for command in commands:
-                if command.kind == "press":
-                    presses[self.controls.index[command.control]] = 1
-            inject_t_ns = self._game.inject(commands)
+            self._hands.apply(action, applied)
             late_ns = self._pacer.wait()
+            for _ in range(self.frame_skip - 1):
+                self._hands.hold(applied)
+                late_ns = self._pacer.wait()
             start_ns = now_ns()
             frame = self._game.grab()
             self._see(frame)
-            focused = focused and self._game.focused
+            applied.focused = applied.focused and self._game.focused
             view = self._game.view(frame)
-        except WindowError as error:
-            end_reason = self._why_window_is_gone(error)
-        except ObservationError as error:
-            end_reason = f"window_too_small: {error}"
-        except (DisplayError, InputError) as error:
-            end_reason = f"{'input' if display_alive(self.display_name) else 'display'}_lost: {error}"
+        except LOSSES as error:
+            end_reason = why_lost(self._game, error)
         capture_ns = now_ns() - start_ns
         if view is None:  # the last good picture stays what is seen
             assert self._frame is not None
@@ -245,15 +237,14 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
             view = self._game.view(Frame(self._frame.pixels, self._time.now_ns()))
         reward, over = self._referee.judge(view)
         if view.exit_code is not None and not end_reason:
-            end_reason = self._why_process_ended(view.exit_code)
+            end_reason = why_process_ended(self._game, view.exit_code)
         self._steps += 1
         limit_s = self.profile.time_limit_s
         if not end_reason and limit_s is not None and self._steps >= limit_s * self.fps:
             end_reason = "time_limit"
         terminated = bool(over)
         truncated = bool(end_reason) and not terminated
-        info = self._info(view, late_ns=late_ns, capture_ns=capture_ns, inject_t_ns=inject_t_ns)
-        info.update(action=applied, presses=presses, focused=focused)
+        info = self._info(view, late_ns, capture_ns, applied)
         if terminated or truncated:
             info["end_reason"] = f"game_over: {over}" if over else end_reason
             self._stop_playing()
@@ -270,116 +261,31 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
     def close(self) -> None:
         """End the game, its display, and all that belongs to it. May be called twice."""
         self._playing = False
-        self._close_guard()
+        self._hands.close()
         if self._frame is not None:
             self._frame = Frame(self._frame.pixels.copy(), self._frame.t_ns)  # the capture's memory goes now
         self._game.close()
 
-    def _check_possible(self, target: Attach | None) -> None:
-        launch = self.profile.launch
-        if launch is None or target is not None:
-            return
-        launch.check_installed()
-        height, width = launch.screen_size
-        if not 0 < self.observation_size[0] <= height or not 0 < self.observation_size[1] <= width:
-            raise ObservationError(
-                f"observation_size {self.observation_size} must lie between (1, 1) and the game's screen "
-                f"({height}, {width}), (height, width) each"
-            )
-
-    def _choose_display(self, display: str, target: Attach | None) -> str:
-        if display != "auto":
-            if display not in ("private", "current") and ":" not in display:
-                raise DisplayError(f"display must be 'auto', 'private', 'current' or ':N'; it is {display!r}")
-            return display
-        if self.profile.launch is None or target is not None:
-            return "current"
-        return "private" if private_display_possible() else "current"
-
-    def _encode(self, action: Action) -> tuple[list[Command], Action]:
-        if self.passive:
-            self.controls.clip(action)
-            return [], self.controls.zeros()
-        return self._encoder.encode(action)
-
-    def _let_go(self) -> tuple[list[Command], Action]:
-        self._game.release_all()
-        self._encoder.reset()
-        return [], self.controls.zeros()
-
-    def _press_again(self, action: Action) -> tuple[list[Command], Action]:
-        self._encoder.reset()
-        return self._encoder.encode(action)
-
-    def _open_guard(self) -> None:
-        if self.passive:
-            self._close_guard()
-        elif self._guard is None or self._guarded_generation != self._game.display_generation:
-            self._close_guard()
-            stop_key = self._emergency_stop if self._game.shared else None
-            self._guarded_generation = self._game.display_generation
-            self._guard = Guard(self.display_name, stop_key, self._game.release_all, max(HANG_S, 20 / self.fps))
-        if self._guard is not None:
-            self._guard.begin()
-
-    def _check_guard(self) -> None:
-        if self._guard is not None:
-            self._guard.check()
-
-    def _close_guard(self) -> None:
-        if self._guard is not None:
-            self._guard.close()
-            self._guard = None
-
     def _stop_playing(self) -> None:
         self._playing = False
-        if not self.passive:
-            self._game.release_all()
-        self._encoder.reset()
+        self._hands.release()
 
     def _see(self, frame: Frame) -> None:
         self._observation = observe(frame.pixels, self.observation_size)
         self._frame = frame
         self.controls.window_size = frame.size
 
-    def _why_window_is_gone(self, error: GameOnError) -> str:
-        code = self._game.exit_code(window_gone=True)
-        return f"window_closed: {error}" if code is None else self._why_process_ended(code)
-
-    def _why_process_ended(self, code: int) -> str:
-        if code == 0:
-            return "game_exited"
-        return f"game_crashed: exit code {code}; its last output: {self._game.output_tail(5)}"
-
-    def _info(self, view: GameView, *, late_ns: int, capture_ns: int, inject_t_ns: int) -> dict[str, Any]:
+    def _info(self, view: GameView, late_ns: int, capture_ns: int, applied: AppliedInput | None) -> dict[str, Any]:
         info: dict[str, Any] = {
             "t_ns": view.frame.t_ns,
             "late_ns": late_ns,
             "capture_ns": capture_ns,
-            "inject_t_ns": inject_t_ns,
-            "action": self.controls.zeros(),
-            "presses": np.zeros(len(self.controls), np.uint8),
-            "focused": True,
+            "inject_t_ns": applied.t_ns if applied else view.frame.t_ns,
+            "action": applied.action if applied else self.controls.zeros(),
+            "presses": applied.presses if applied else np.zeros(len(self.controls), np.uint8),
+            "focused": applied.focused if applied else True,
             "readers": dict(self._referee.values),
         }
         if self.profile.score is not None:
             info["raw_score"] = self._referee.score
         return info
-
-
-def _check_options(time: object, fps: object, observation_size: object, render_mode: object, attach: object) -> None:
-    if time not in ("real", "lockstep"):
-        raise ProfileError(f"time must be 'real' or 'lockstep'; it is {time!r}")
-    if render_mode not in (None, "rgb_array"):
-        raise ProfileError(f"render_mode must be 'rgb_array' or None; it is {render_mode!r}")
-    if fps is not None and not (isinstance(fps, int | float) and math.isfinite(fps) and fps > 0):
-        raise ProfileError(f"fps must be a number of steps per second, more than 0; it is {fps!r}")
-    sides = observation_size if isinstance(observation_size, tuple | list) else ()
-    if len(sides) != 2 or not all(isinstance(side, int | np.integer) and side > 0 for side in sides):
-        raise ObservationError(f"observation_size must be (height, width) in pixels; it is {observation_size!r}")
-    if attach is not None and not isinstance(attach, Mapping):
-        raise ProfileError(f'attach must be like {{"window": "a title"}} or {{"monitor": 0}}; it is {attach!r}')
-
-
-def _as_lists(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from gameon_env.controls import Command
 from gameon_env.desktop.display import display_alive
@@ -31,9 +31,10 @@ class LiveGame(RunningGame):
         super().__init__(profile, display, attach, time=time)
         self._injector: Injector | None = None
         self._injecting = threading.Lock()
+        self._given_way = False
 
     def inject(self, commands: Sequence[Command]) -> int:
-        """Send input to the game. Returns when it went out, in ns.
+        """Send input to the game; nothing while a person has it. Returns when it went out, in ns.
 
         Raises:
             InputError: the display is gone.
@@ -44,6 +45,8 @@ class LiveGame(RunningGame):
             raise InputError("the game is not running; call reset()")
         left, top = self._origin
         with self._injecting:
+            if self._given_way:
+                return self.time.now_ns()
             for command in commands:
                 match command.kind:
                     case "press":
@@ -67,6 +70,48 @@ class LiveGame(RunningGame):
         try:
             with self._injecting:
                 self._injector.release_all()
+        except InputError:
+            if display_alive(self.display_name):
+                raise
+
+    def give_way(self, keep: Collection[str] = ()) -> None:
+        """A person takes the game: let go of all that was injected as held, and inject nothing until :meth:`go_on`.
+
+        Args:
+            keep: keys that the person holds down as well. Letting go of them would free the person's: they stay
+                until :meth:`let_go`.
+        """
+        with self._injecting:
+            self._given_way = True
+            if self._injector is not None:
+                for control in self._injector.held.difference(keep):
+                    self._injector.release(control)
+                self._flush()
+
+    def hold(self, control: str) -> None:
+        """Hold a key for the person who holds it too, but whose press a release of ours has undone."""
+        with self._injecting:
+            if self._injector is not None:
+                self._injector.press(control)
+                self._flush()
+
+    def let_go(self, control: str) -> None:
+        """The person let go of this key: so do we, where we hold it."""
+        with self._injecting:
+            if self._injector is not None and control in self._injector.held:
+                self._injector.release(control)
+                self._flush()
+
+    def go_on(self) -> None:
+        """The person gave the game back: inject again."""
+        self.release_all()
+        with self._injecting:
+            self._given_way = False
+
+    def _flush(self) -> None:
+        assert self._injector is not None
+        try:
+            self._injector.flush()
         except InputError:
             if display_alive(self.display_name):
                 raise

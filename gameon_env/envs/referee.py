@@ -17,7 +17,7 @@ class Referee:
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._readers = profile.make_readers()
-        self._held_steps: dict[Termination, int] = {}
+        self._held_steps = [0] * len(profile.terminations)
         self.values: dict[str, float] = dict.fromkeys(self._readers, math.nan)
         """The last value of each reader; NaN where it was never readable in this episode."""
 
@@ -35,7 +35,7 @@ class Referee:
     def restart(self, view: GameView) -> None:
         """An episode begins with this view."""
         self.begin_reset()
-        self._held_steps = dict.fromkeys(self._profile.terminations, 0)
+        self._held_steps = [0] * len(self._profile.terminations)
         self._read_all(view)
 
     def says(self, name: str, view: GameView) -> bool:
@@ -57,9 +57,9 @@ class Referee:
         self._read_all(view)
         reward = sum(self._worth(term, before[term.reader]) for term in self._profile.rewards)
         over = ""
-        for rule in self._profile.terminations:
-            self._held_steps[rule] = self._held_steps[rule] + 1 if self._holds(rule) else 0
-            if self._held_steps[rule] >= rule.steps and not over:
+        for number, rule in enumerate(self._profile.terminations):
+            self._held_steps[number] = self._held_steps[number] + 1 if self._holds(rule) else 0
+            if self._held_steps[number] >= rule.steps and not over:
                 over = rule.reader
         return float(reward), over
 

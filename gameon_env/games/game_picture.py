@@ -116,9 +116,10 @@ class GamePicture:
         frame = self._capture.grab()
         if self._window is None or self._is_fixed:
             return frame
-        if frame.t_ns - self._looked_ns < self.look_every_ns:
-            return frame if self._capture.region == self._whole else self._padded(frame)
+        if self._capture.steady or frame.t_ns - self._looked_ns < self.look_every_ns:
+            return self._fitted(frame)
         self._looked_ns = frame.t_ns
+        self._capture.settle()
         try:
             moved = self._window.region()
         except WindowError:
@@ -127,7 +128,7 @@ class GamePicture:
         if moved != self._whole:
             self._look_at(moved)
             frame = self._capture.grab()
-        return frame if self._capture.region == self._whole else self._padded(frame)
+        return self._fitted(frame)
 
     def moved(self) -> bool:
         """Whether the window is at another place, or of another size, than when last seen; the next grab follows it."""
@@ -213,14 +214,19 @@ class GamePicture:
 
     def _look_at(self, region: Region) -> None:
         seen = region if self._is_fixed else _common(region, self._screen)
-        capture = open_capture(self._display, seen)
         if self._capture is not None:
-            self._capture.close()
-        self._capture, self._whole = capture, region
+            self._capture.look_at(seen)
+        else:
+            watched = self._window.id if self._window is not None and not self._is_fixed else None
+            self._capture = open_capture(self._display, seen, watched)
+        self._whole = region
 
-    def _padded(self, frame: Frame) -> Frame:
+    def _fitted(self, frame: Frame) -> Frame:
+        """What lies outside the screen is black."""
         assert self._capture is not None
         seen = self._capture.region
+        if seen == self._whole:
+            return frame
         top, left = seen.top - self._whole.top, seen.left - self._whole.left
         pixels = np.zeros((*self._whole.size, 4), np.uint8)
         pixels[top : top + seen.height, left : left + seen.width] = frame.pixels

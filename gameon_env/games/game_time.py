@@ -39,6 +39,10 @@ class GameTime(Protocol):
     def unseen_waits(self) -> list[str]:
         """What the game waited for that a virtual clock does not see: where another run may part from this one."""
 
+    @property
+    def fixed_layout(self) -> bool:
+        """Whether the game's memory is laid out the same each time."""
+
     def release(self) -> None:
         """The game is about to be ended."""
 
@@ -66,6 +70,10 @@ class RealTime:
     @property
     def unseen_waits(self) -> list[str]:
         return []
+
+    @property
+    def fixed_layout(self) -> bool:
+        return False
 
     def release(self) -> None:
         """Nothing."""
@@ -121,6 +129,10 @@ class LockstepTime:
     @property
     def unseen_waits(self) -> list[str]:
         return list(self._session.clock.unseen_waits)
+
+    @property
+    def fixed_layout(self) -> bool:
+        return self._session.clock.fixed_layout
 
     def release(self) -> None:
         if os.getpid() == self._owner_pid:

@@ -49,6 +49,11 @@ class RunningGame:
     ) -> None:
         self.profile = profile
         self.time: GameTime = time or RealTime()
+        if sound and self.time.virtual:
+            raise AudioError(
+                "the sound of a game is not in lockstep: no sound server keeps its virtual time; use time='real' to "
+                "hear it"
+            )
         self._attach = attach or profile.attach
         self._display = display
         self._owner_pid = os.getpid()
@@ -62,6 +67,7 @@ class RunningGame:
         self._process: GameProcess | None = None
         self._picture: GamePicture | None = None
         self._folder: Path | None = None
+        self._home: Path | None = None
         self._remove_folder: weakref.finalize[[Path, int], RunningGame] | None = None
         self._log: LogTail | None = None
         self._origin = (0, 0)
@@ -77,8 +83,7 @@ class RunningGame:
     @property
     def home(self) -> Path | None:
         """The HOME that the game was given, if any."""
-        launch = self.profile.launch
-        return self._folder / "home" if self._folder and launch and launch.home == "private" else None
+        return self._home
 
     @property
     def running(self) -> bool:
@@ -216,7 +221,7 @@ class RunningGame:
 
     def _forget(self) -> None:
         self._watchdog = self._private = self.sound_server = None
-        self._folder = self._remove_folder = None
+        self._folder = self._home = self._remove_folder = None
 
     def _end_game(self) -> None:
         process, picture = self._process, self._picture
@@ -276,6 +281,9 @@ class RunningGame:
             # Before the process: what ends by itself at exit ends in the reverse order.
             self._remove_folder = weakref.finalize(self, _remove, self._folder, os.getpid())
             watchdog.guard_folder(self._folder)
+            self._home = self._folder / "home" if launch.home == "private" else None
+        if self.home is not None:
+            shutil.rmtree(self.home, ignore_errors=True)  # what the last launch left makes the next one another game
         log = self._folder / "game.log"
         command = launch.fill(seed=seed, folder=self.profile.path.parent)
         held = self.time.launch(command[0], seed)

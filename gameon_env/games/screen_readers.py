@@ -6,76 +6,49 @@ import re
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from gameon_env.data_processing.digits import DigitFont, Ink, near
 from gameon_env.data_processing.picture_file import read_picture
 from gameon_env.errors import ProfileError
-from gameon_env.events import Frame
 from gameon_env.games.game_view import GameView
+from gameon_env.games.screen_area import Area, AreaReader, Pixels
 from gameon_env.games.table import Table
 
-Pixels = npt.NDArray[np.uint8]
 
-
-class Area:
-    """A rectangle of the game's picture: ``[left, top, width, height]`` in pixels; the whole picture without one."""
-
-    def __init__(self, table: Table, *, required: bool = False) -> None:
-        region = (
-            table.integers("region", "left, top, width, height")
-            if required
-            else table.integers("region", "left, top, width, height", None)
-        )
-        self.region = region
-        if region is not None and (min(region) < 0 or min(region[2:]) < 1):
-            raise table.error("region", f"must be [left, top, width, height] with a positive size; it is {region}")
-
-    def cut(self, frame: Frame) -> Pixels | None:
-        """``(h, w, 3) uint8 BGR``, a view; None where the picture ends before the rectangle does."""
-        if self.region is None:
-            return frame.pixels[:, :, :3]
-        left, top, width, height = self.region
-        pixels = frame.pixels[top : top + height, left : left + width, :3]
-        return pixels if pixels.shape[:2] == (height, width) else None
-
-
-class Digits:
+class Digits(AreaReader):
     """``kind = "digits"``: a number written in a taught font (see ``gameon teach --help``).
 
     Keys: region, font (a PNG beside the profile), characters (those in the font, in order; "0123456789" unless given),
     threshold (least likeness of a character, 0-1, 0.8 unless given), ink ([r, g, b] of the text, where the background
-    is not plain) and tolerance (levels per channel that the ink may differ, 60 unless given).
+    is not plain), tolerance (levels per channel that the ink may differ, 60 unless given), and pattern (where other
+    characters stand around the number: a regular expression of all that is read, whose first group is the number).
     """
 
     def __init__(self, table: Table) -> None:
-        self._area = Area(table, required=True)
+        super().__init__(Area(table, required=True))
         font, characters = table.take("font", str), table.take("characters", str, "0123456789")
         threshold, tolerance = table.number("threshold", 0.8, low=0), table.number("tolerance", 60.0, low=0)
         ink = Ink(_color(table, "ink"), tolerance) if "ink" in table else None
         table.take("ink", list, None)
+        pattern = table.regex("pattern", None)
+        self._pattern = re.compile(pattern) if pattern else None
+        if self._pattern is not None and not self._pattern.groups:
+            raise table.error("pattern", f"must have a group, which is the number; it is {pattern!r}")
         try:
             self._font = DigitFont.load(table.file.parent / font, characters, threshold, ink)
         except ProfileError as error:
             raise table.wrap("font", error) from error
-        self.reset()
 
-    def reset(self) -> None:
-        self._seen: Pixels | None = None
-        self._value: float | None = None
-
-    def read(self, view: GameView) -> float | None:
-        pixels = self._area.cut(view.frame)
-        if pixels is None:
-            return None
-        if self._seen is None or not np.array_equal(pixels, self._seen):
-            text = "".join(char for char in self._font.read(pixels) if char in "-.0123456789")
-            self._seen = pixels.copy()
-            self._value = float(text) if re.fullmatch(r"-?\d+(\.\d+)?", text) else None
-        return self._value
+    def _work_out(self, pixels: Pixels) -> float | None:
+        text = self._font.read(pixels)
+        if self._pattern is not None:
+            match = self._pattern.search(text)
+            text = match[1] or "" if match is not None else ""
+        text = "".join(char for char in text if char in "-.0123456789")
+        return float(text) if re.fullmatch(r"-?\d+(\.\d+)?", text) else None
 
 
-class Bar:
+class Bar(AreaReader):
     """``kind = "bar"``: how full a bar is, 0-1: the part of the region's columns (rows) that show ``color``.
 
     Keys: region, color [r, g, b], tolerance (levels per channel, 60 unless given), direction (right or up: the way it
@@ -83,55 +56,43 @@ class Bar:
     """
 
     def __init__(self, table: Table) -> None:
-        self._area = Area(table, required=True)
+        super().__init__(Area(table, required=True))
         self._colors = _colors(table)
         self._tolerance = table.number("tolerance", 60.0, low=0)
         self._axis = 0 if table.choice("direction", ("right", "up"), "right") == "right" else 1
 
-    def reset(self) -> None:
-        pass
-
-    def read(self, view: GameView) -> float | None:
-        pixels = self._area.cut(view.frame)
-        if pixels is None:
-            return None
+    def _work_out(self, pixels: Pixels) -> float | None:
         filled = np.zeros(pixels.shape[:2], bool)
         for color in self._colors:
             filled |= near(pixels, color, self._tolerance)
         return float((filled.mean(axis=self._axis) >= 0.5).mean())
 
 
-class Color:
+class Color(AreaReader):
     """``kind = "color"``: 1 where at least ``fraction`` of the region shows ``color``, else 0.
 
     Keys: region, color [r, g, b], tolerance (30 unless given), fraction (0.5 unless given).
     """
 
     def __init__(self, table: Table) -> None:
-        self._area = Area(table)
+        super().__init__(Area(table))
         self._colors = _colors(table)
         self._tolerance = table.number("tolerance", 30.0, low=0)
         self._fraction = table.number("fraction", 0.5, low=0)
 
-    def reset(self) -> None:
-        pass
-
-    def read(self, view: GameView) -> float | None:
-        pixels = self._area.cut(view.frame)
-        if pixels is None:
-            return None
+    def _work_out(self, pixels: Pixels) -> float | None:
         share = max(float(near(pixels, color, self._tolerance).mean()) for color in self._colors)
         return float(share >= self._fraction)
 
 
-class Template:
+class Template(AreaReader):
     """``kind = "template"``: 1 where the picture ``image`` is found in the region, else 0.
 
     Keys: image (a PNG beside the profile), region, threshold (least likeness, 0-1, 0.9 unless given).
     """
 
     def __init__(self, table: Table) -> None:
-        self._area = Area(table)
+        super().__init__(Area(table))
         path = table.file.parent / table.take("image", str)
         image = read_picture(path)
         if image is None:
@@ -142,12 +103,8 @@ class Template:
         self._image = image
         self._threshold = table.number("threshold", 0.9, low=0)
 
-    def reset(self) -> None:
-        pass
-
-    def read(self, view: GameView) -> float | None:
-        pixels = self._area.cut(view.frame)
-        if pixels is None or pixels.shape[0] < self._image.shape[0] or pixels.shape[1] < self._image.shape[1]:
+    def _work_out(self, pixels: Pixels) -> float | None:
+        if pixels.shape[0] < self._image.shape[0] or pixels.shape[1] < self._image.shape[1]:
             return None
         difference = cv2.matchTemplate(np.ascontiguousarray(pixels), self._image, cv2.TM_SQDIFF)
         error = np.sqrt(max(float(difference.min()), 0.0) / self._image.size)
@@ -163,7 +120,7 @@ class Unchanged:
         self.reset()
 
     def reset(self) -> None:
-        self._last: Pixels | None = None
+        self._last: bytes | None = None
         self._since_ns = 0
 
     def read(self, view: GameView) -> float | None:
@@ -172,8 +129,9 @@ class Unchanged:
             return None
         if pixels.size > 100_000:  # every other pixel will do for a large picture
             pixels = pixels[::2, ::2]
-        if self._last is None or not np.array_equal(pixels, self._last):
-            self._last, self._since_ns = pixels.copy(), view.frame.t_ns
+        look = pixels.view(np.uint32).tobytes()
+        if look != self._last:
+            self._last, self._since_ns = look, view.frame.t_ns
         return float(view.frame.t_ns - self._since_ns >= self._hold_ns)
 
 

@@ -270,9 +270,11 @@ def test_a_game_may_end_as_it_likes_when_it_is_released(session: LockstepSession
     with launch(session, sys.executable, "-c", EXIT) as game:
         session.advance(SECOND)
         assert game.output_tail() == "up"
+        then = session.now_ns
         session.release()
         game.close(grace_s=10)
         assert game.poll() == 5
+        assert session.now_ns == then
 
 
 CONTROLLER = """

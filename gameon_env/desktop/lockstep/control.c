@@ -68,6 +68,11 @@ EXPORT void control_drop(struct clock_state *state, uint32_t index) {
     lockstep_unlock();
 }
 
+/* Wake a thread that was given the turn, and not woken yet: its giver may be waiting for a processor. */
+EXPORT void control_wake(struct clock_state *state, uint32_t index) {
+    lockstep_futex(&state->slots[index].go, FUTEX_WAKE, INT_MAX, -1);
+}
+
 /* Take the turn from a thread that waits for something that is not seen here: it asks for it when it comes back. */
 EXPORT int control_pass(struct clock_state *state, uint32_t index, uint64_t turns) {
     lockstep = state;

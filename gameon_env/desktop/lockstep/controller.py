@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from gameon_env.desktop.lockstep import threads
 from gameon_env.desktop.lockstep.build import Libraries, libraries
@@ -28,6 +29,16 @@ PINNED = {
     "SDL_AUDIO_DRIVER": "dummy", "ALSOFT_DRIVERS": "null",
 }  # fmt: skip
 """Variables that make a game depend on the machine: its language and zone, and threads that only draw."""
+
+
+class _Look(NamedTuple):
+    """What the thread whose turn it is was seen to do: in which turn, the processor's ticks it had used, and how many
+    looks at it in this turn found the same."""
+
+    turns: int
+    doing: str
+    used: int
+    times: int
 
 
 class LockstepClock:
@@ -56,9 +67,10 @@ class LockstepClock:
         self._state = ClockState.from_buffer(self._map)
         self._address = ctypes.addressof(self._state)
         self._closed = False
+        self._released_ns: int | None = None
         self.unseen_waits: list[str] = []
         """What the game waited for that the library does not see, so that other threads went on: not repeatable."""
-        self._seen: tuple[int, str, int] = (-1, "", 0)
+        self._seen = _Look(-1, "", 0, 0)
         self._control.control_open(self._address, (seed * 2 + 1) & 0xFFFF_FFFF_FFFF_FFFF, epoch_ns(seed))
         preload = os.environ.get("LD_PRELOAD")
         self.environment = {
@@ -71,8 +83,8 @@ class LockstepClock:
 
     @property
     def now_ns(self) -> int:
-        """The virtual time: ns since the game was launched."""
-        return int(self._state.now)
+        """The virtual time: ns since the game was launched; what passes after :meth:`release` does not count."""
+        return int(self._state.now) if self._released_ns is None else self._released_ns
 
     @property
     def fixed_layout(self) -> bool:
@@ -126,7 +138,8 @@ class LockstepClock:
 
     def release(self) -> None:
         """Let the game run free, as fast as it can: before it is told to end."""
-        if not self._closed:
+        if not self._closed and self._released_ns is None:
+            self._released_ns = self.now_ns
             self._control.control_grant(self._address, NEVER)
 
     def waits(self) -> str:
@@ -160,15 +173,21 @@ class LockstepClock:
                 self._control.control_pass(self._address, 0, turns + 1)
             return
         slot = self._state.slots[holder]
+        if slot.parked:
+            self._control.control_wake(self._address, holder)
+            return
         doing = threads.doing(slot.pid, slot.tid or slot.pid)
-        last_turns, last_doing, times = self._seen
-        times = times + 1 if (last_turns, last_doing) == (turns, doing) else 1
-        self._seen = (turns, doing, times)
+        used, last = threads.processor_ticks(slot.pid, slot.tid or slot.pid), self._seen
+        times = 1
+        if (last.turns, last.doing) == (turns, doing):  # one that would run, but gets no processor, does nothing wrong
+            times = last.times + (doing != "R" or used != last.used)
+        self._seen = _Look(turns, doing, used, times)
         if times > 1 and not threads.has_loaded(slot.pid, self._shim):
             self._control.control_drop(self._address, holder)  # it became a program that knows of no virtual clock
-        elif not slot.real and threads.waits_unseen(self._state, doing, times):
-            self.unseen_waits.append(f"{self.now_ns}: {threads.describe(slot)}")
-            self._control.control_pass(self._address, holder, turns)
+        elif not slot.real and threads.waits_unseen(self._state, doing, times, len(self.unseen_waits)):
+            seen = threads.describe(slot)
+            if not slot.parked and self._control.control_pass(self._address, holder, turns):
+                self.unseen_waits.append(f"{self.now_ns}: {seen}")
 
 
 def epoch_ns(seed: int) -> int:
@@ -192,6 +211,7 @@ def _load(built: Libraries) -> ctypes.CDLL:
         ("control_close", None, [pointer]),
         ("control_wait", ctypes.c_int, [pointer, i64]),
         ("control_drop", None, [pointer, u32]),
+        ("control_wake", None, [pointer, u32]),
         ("control_pass", ctypes.c_int, [pointer, u32, u64]),
     ):
         function = getattr(control, name)

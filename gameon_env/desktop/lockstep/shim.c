@@ -11,7 +11,8 @@
 
 #define READ_COST_NS 100     /* what a look at the clock takes */
 #define SPIN_READS 1000      /* so many in a row, without a wait between them, are a loop that waits for the time */
-#define SPIN_COST_NS 5000    /* and then each takes this long */
+#define SPIN_COST_NS 5000    /* and then each takes this long, and longer after as many again, */
+#define SPIN_COST_MOST 40    /* up to so many times as long: a game that never waits does not draw for ever */
 #define LOOK_AFTER_NS 500000000LL
 #define MONOTONIC_AT_START 1000000000000LL
 
@@ -50,7 +51,9 @@ int wait_turn(struct slot *me) {
             return interrupted;
         }
         if (__atomic_load_n(&lockstep->holder, __ATOMIC_SEQ_CST) == (int32_t)me->index) return interrupted;
+        __atomic_store_n(&me->parked, 1, __ATOMIC_SEQ_CST);
         long result = lockstep_futex(&me->go, FUTEX_WAIT, go, LOOK_AFTER_NS);
+        __atomic_store_n(&me->parked, 0, __ATOMIC_SEQ_CST);
         if (result == -ETIMEDOUT && controller_gone()) end_now();
         if (result == -EINTR) __atomic_add_fetch(&signals_seen, 1, __ATOMIC_SEQ_CST);
         if (result == -EINTR && !interrupted) {
@@ -100,8 +103,14 @@ struct slot *shim_enter(const char *where) {
 
 int64_t shim_now(void) { return lockstep ? lockstep->now : 0; }
 
+static int64_t cost_of_look(void) {
+    unsigned times = ++reads / SPIN_READS;
+    if (reads <= SPIN_READS) return READ_COST_NS;
+    return (int64_t)SPIN_COST_NS * (times < SPIN_COST_MOST ? times : SPIN_COST_MOST);
+}
+
 int64_t shim_read(struct slot *me) {
-    int64_t then = lockstep->now + (++reads > SPIN_READS ? SPIN_COST_NS : READ_COST_NS);
+    int64_t then = lockstep->now + cost_of_look();
     if (then <= lockstep->limit && then < lockstep->next_wake) {
         lockstep->now = then;
     } else {

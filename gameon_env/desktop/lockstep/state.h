@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define LOCKSTEP_VERSION 1u
+#define LOCKSTEP_VERSION 2u
 #define MAX_SLOTS 1024
 #define MAX_DYING 8
 #define NEVER INT64_MAX
@@ -25,6 +25,7 @@ struct slot {
     uint64_t looked;             /* the round in which it last looked at its files */
     uint32_t go;                 /* futex: counts its turns */
     uint32_t bits, real, index;  /* futex bitset; waits for a server's reply, holding the turn; its own number */
+    uint32_t parked, spare;      /* it waits for its turn, here: whoever gives it may be late to wake it */
     char where[32];
 };
 

@@ -7,8 +7,14 @@ from pathlib import Path
 
 from gameon_env.desktop.lockstep.shared_state import FREE, OUTSIDE, POLLING, READY, RUNNING, WAITING, ClockState, Slot
 
-LOOKS_ASLEEP = 2
-"""So many looks at a thread that sleeps in the kernel, in the same turn, and it waits for something unseen."""
+LOOKS_ASLEEP = 10
+"""So many looks at a thread that sleeps in the kernel, in the same turn, and it waits for something unseen: on a busy
+machine it may be a server that is late."""
+
+LOOKS_ASLEEP_AGAIN = 2
+"""The same for a game that did so ``OFTEN``: another one would make no difference, but for the time that it takes."""
+
+OFTEN = 20
 
 LOOKS_BUSY = 50
 """So many at one that computes while another could go on, and it may be spinning until that one does."""
@@ -32,6 +38,12 @@ def doing(pid: int, tid: int) -> str:
     return text[text.rindex(")") + 2]
 
 
+def processor_ticks(pid: int, tid: int) -> int:
+    """How much of the processor a thread has used, in ticks of the kernel (some 10 ms); 0 where it is gone."""
+    fields = _read(Path(f"/proc/{pid}/task/{tid}/stat")).rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12]) if len(fields) > 12 else 0
+
+
 def is_dead(pid: int, tid: int) -> bool:
     """Whether a thread is over; one that has no number yet is about to begin."""
     return bool(pid) and doing(pid, tid or pid) in ("", "Z", "X")
@@ -43,10 +55,10 @@ def has_loaded(pid: int, library: Path) -> bool:
     return not maps or str(library) in maps or "libc" not in maps
 
 
-def waits_unseen(state: ClockState, doing: str, looks: int) -> bool:
-    """Whether the thread whose turn it is should let the others go on."""
+def waits_unseen(state: ClockState, doing: str, looks: int, before: int) -> bool:
+    """Whether the thread whose turn it is should let the others go on; ``before`` times one had to already."""
     if doing == "S":
-        return looks >= LOOKS_ASLEEP
+        return looks >= (LOOKS_ASLEEP if before < OFTEN else LOOKS_ASLEEP_AGAIN)
     return looks >= LOOKS_BUSY and any(slot.state == READY for slot in living(state))
 
 

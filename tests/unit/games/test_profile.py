@@ -71,6 +71,18 @@ def test_a_game_that_is_not_installed_says_how_to_get_it(tmp_path: Path) -> None
         launch.check_installed()
 
 
+def test_a_module_that_is_missing_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "game.toml"
+    path.write_text(
+        '[launch]\ncommand = ["{python}"]\nscreen_size = [90, 90]\nmodules = ["json", "no_such_module"]\n'
+        'install = "pip install no-such-module"\n[controls]\nnames = ["key:a"]\n'
+    )
+    launch = load_profile(path).launch
+    assert launch is not None
+    with pytest.raises(MissingProgramError, match=r"installed, no_such_module is missing.*pip install no-such-module"):
+        launch.check_installed()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

@@ -177,3 +177,23 @@ def test_a_template_larger_than_its_region_is_refused(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "sign.png"), np.zeros((12, 20, 3), np.uint8))
     with pytest.raises(ProfileError, match=r"readers\.x\.image must fit into the region \[0, 0, 19, 12\]"):
         reader(tmp_path, kind="template", image="sign.png", region=[0, 0, 19, 12])
+
+
+def test_digits_among_other_characters_are_found_by_a_pattern(tmp_path: Path) -> None:
+    glyphs = {}
+    for character in "XY0123":
+        drawn = np.zeros((16, 10, 3), np.uint8)
+        cv2.putText(drawn, character, (0, 13), cv2.FONT_HERSHEY_PLAIN, 1.0, (255, 255, 255))
+        glyphs[character] = np.dstack([drawn, np.full((16, 10), 255, np.uint8)])
+    font = DigitFont(glyphs)
+    font.save(tmp_path / "font.png")
+    picture = blank()
+    for place, character in enumerate("X102Y31"):
+        picture[20:36, 10 + 12 * place : 20 + 12 * place, :3] = font.glyphs[character][:, :, :3]
+    keys = {"kind": "digits", "font": "font.png", "characters": "0123XY", "region": [0, 10, 150, 40]}
+    assert reader(tmp_path, **keys).read(view(picture)) == 10231
+    assert reader(tmp_path, **keys, pattern=r"^X(\d+)Y").read(view(picture)) == 102
+    assert reader(tmp_path, **keys, pattern=r"Y(\d+)$").read(view(picture)) == 31
+    assert reader(tmp_path, **keys, pattern=r"Z(\d+)$").read(view(picture)) is None
+    with pytest.raises(ProfileError, match="must have a group"):
+        reader(tmp_path, **keys, pattern=r"^\d+$")

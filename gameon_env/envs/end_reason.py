@@ -1,0 +1,28 @@
+"""Why an episode ended that the game did not end: ``info["end_reason"]``."""
+
+from __future__ import annotations
+
+from gameon_env.desktop.display import display_alive
+from gameon_env.errors import DisplayError, GameOnError, InputError, ObservationError, WindowError
+from gameon_env.games.running_game import RunningGame
+
+LOSSES = (WindowError, ObservationError, DisplayError, InputError)
+"""What a step meets when the game or its display goes away."""
+
+
+def why_lost(game: RunningGame, error: GameOnError) -> str:
+    """What one of :data:`LOSSES` means."""
+    match error:
+        case WindowError():
+            code = game.exit_code(window_gone=True)
+            return f"window_closed: {error}" if code is None else why_process_ended(game, code)
+        case ObservationError():
+            return f"window_too_small: {error}"
+    return f"{'input' if display_alive(game.display_name) else 'display'}_lost: {error}"
+
+
+def why_process_ended(game: RunningGame, code: int) -> str:
+    """What a game's exit code means."""
+    if code == 0:
+        return "game_exited"
+    return f"game_crashed: exit code {code}; its last output: {game.output_tail(5)}"
