@@ -82,6 +82,10 @@ class PolicyError(GameOnError, ValueError):
     """A saved policy is damaged, or was trained for other controls than the environment's."""
 
 
+class ServerError(GameOnError, OSError):
+    """The local server cannot be started; the message says why, and what to do."""
+
+
 class EmergencyStop(GameOnError, RuntimeError):
     """The person pressed the emergency-stop key: the agent lets go of everything and ends."""
 

@@ -10,7 +10,7 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 
-from gameon_env.errors import GameOnError
+from gameon_env.errors import ServerError
 from gameon_env.paths import data_dir as default_data_dir
 from gameon_env.web.server_handler import Handler
 from gameon_env.web.server_recordings import FOLDER, GRACE_S, MIN_FREE_BYTES, Recordings
@@ -21,10 +21,6 @@ LOOPBACK = ("127.0.0.1", "localhost")
 SCORES = "scores.json"
 
 _LOG = logging.getLogger(__name__)
-
-
-class ServerError(GameOnError, OSError):
-    """The local server cannot be started; the message says why, and what to do."""
 
 
 class WebServer:

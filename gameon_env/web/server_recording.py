@@ -73,7 +73,7 @@ class Recording:
         """
         with self._guard:
             if self.complete:
-                raise ValueError("this recording was completed when its server ended: what came before is kept")
+                raise ValueError("this recording is complete: its page was left, or its server ended")
             self.touched = time.monotonic()
             return self._parts.append(stream, offset, data)
 

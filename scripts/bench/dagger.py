@@ -49,7 +49,7 @@ def main() -> int:
     parser.add_argument("--time", choices=("real", "lockstep"), default="lockstep", help="of the scoring")
     parser.add_argument("--output", type=Path, default=Path("demo_output"))
     options = parser.parse_args()
-    console, start = Console(highlight=False, soft_wrap=True), time.monotonic()
+    console, start = Console(highlight=False, soft_wrap=True, width=120), time.monotonic()
     folder = options.output / f"dagger_{time.strftime('%Y%m%d_%H%M%S')}"
 
     def say(text: str) -> None:
@@ -77,8 +77,11 @@ def main() -> int:
     command += ["--output", str(corrected), "--episodes", str(options.corrected), "--player", CORRECTOR]
     command += ["--epochs", str(options.more_epochs), "--weight", str(options.weight), "--data-dir", str(folder)]
     subprocess.run(command, check=True)
-    lessons = aggregate(recordings, load_episodes(folder / "trajectories"), options.weight)
+    rounds = load_episodes(folder / "trajectories")
+    lessons = aggregate(recordings, rounds, options.weight)
     say(f"{lessons.recorded_steps} recorded steps, {lessons.corrected_steps} corrected ones")
+    rate = sum(e.num_steps for e in rounds) / sum(float(e.timestamps[-1]) * 1e-9 for e in rounds)
+    say(f"corrected at {rate:.1f} steps a second; where that is less than {rounds[0].fps:g}, the machine is too busy")
     # As many updates: an epoch with corrections is longer.
     shown = sum(float(w[k].sum()) for w, k in zip(lessons.weights, lessons.keep, strict=True))
     more = round(options.more_epochs * shown / lessons.recorded_steps)

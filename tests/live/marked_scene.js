@@ -36,7 +36,7 @@ class MarkedGame {
 }
 
 window.marked = {
-  async start({ width = 320, height = 180, noise = false, ...options } = {}) {
+  async start({ width = 320, height = 180, ...options } = {}) {
     const { startRecording } = await import("/recorder.js");
     const canvas = document.createElement("canvas");
     canvas.width = width;
@@ -51,13 +51,13 @@ window.marked = {
   },
 
   /** Several ticks in each animation frame, until there are so many samples; `skip` ticks are not drawn. */
-  async play(samples, skip = []) {
+  async play(samples, skip = [], hurry = false) {
     const last = samples * 6;
     while (this.game.tick < last) {
       await new Promise(requestAnimationFrame);
       for (let i = 0; i < 15 && this.game.tick < last; i++) this.tick(skip);
       // This is faster than any game: let the pictures that are on their way arrive.
-      await this.until(() => this.recorder.status.onTheirWay < 8);
+      if (!hurry) await this.until(() => this.recorder.status.onTheirWay < 8);
     }
     await this.until(() => this.recorder.status.onTheirWay === 0);
   },

@@ -101,6 +101,16 @@ def test_random_numbers_and_the_date_come_from_the_seed(session: LockstepSession
     assert len(set(first)) == 5
 
 
+def test_the_account_has_the_home_that_the_game_was_given(
+    session: LockstepSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/nowhere/home")
+    code = "import os, pwd; print(pwd.getpwuid(os.getuid()).pw_dir, pwd.getpwuid(1).pw_name)"
+    home, other = play(session, sys.executable, "-c", code).split()
+    assert home == "/nowhere/home"
+    assert other
+
+
 def test_the_address_space_is_laid_out_the_same(session: LockstepSession, probe: str) -> None:
     layouts = {play(session, probe, "layout") for _ in range(3)}
     if not session.clock.fixed_layout:

@@ -13,8 +13,10 @@ import numpy.typing as npt
 import pytest
 
 import gameon_env  # noqa: F401 (registers the environment)
+from gameon_env.data_processing.trajectory import load_episodes
 from gameon_env.desktop.lockstep.lockstep_error import LockstepError
 from gameon_env.errors import ProfileError
+from wrappers import RecordEpisode
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not all(map(shutil.which, ("cc", "Xvfb"))),
@@ -177,3 +179,19 @@ def test_what_is_not_launched_on_a_private_display_is_refused() -> None:
         make("desktop")
     with pytest.raises(ProfileError, match="private display"):
         make("rescue", display="current")
+
+
+def test_steps_are_recorded_with_the_times_of_the_game(tmp_path: Path) -> None:
+    env = RecordEpisode(make("rescue"), tmp_path)
+    try:
+        for seed in (1, 2):
+            env.reset(seed=seed)
+            for _ in range(10):
+                env.step(env.action_space.sample())
+    finally:
+        env.close()
+    episodes = load_episodes(tmp_path)
+    assert len(episodes) == 2
+    for episode in episodes:
+        assert np.abs(np.diff(np.asarray(episode.timestamps, np.int64)) - 1e9 / 15).max() < 1000
+    assert [episode.timestamps[0] for episode in episodes] == [0, 0]

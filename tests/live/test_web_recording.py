@@ -263,6 +263,13 @@ def test_the_readmes_code_runs(page: Browser, server: WebServer) -> None:
     assert done.stdout.startswith("(7, 128, 128, 3) [700.] ")
 
 
+def test_a_machine_that_cannot_follow_loses_no_frame(page: Browser, server: WebServer) -> None:
+    start(page, server.url, width=960, height=540)
+    run(page, "await marked.play(80, [], true);")
+    assert finish(page)["failed"] == 0
+    check(download(page), [6 * (i + 1) for i in range(80)], (540, 960))
+
+
 def test_the_version_is_ours(page: Browser, server: WebServer) -> None:
     page.open(f"{server.url}version.js")
     assert run(page, "return (await import('/version.js')).VERSION;") == __version__

@@ -225,16 +225,19 @@ function openStage() {
     );
     return;
   }
+  let before = "menu";
   canvas.addEventListener("webglcontextlost", (event) => {
     event.preventDefault();
-    const playing = game && !game.done;
+    before = state();
+    const kept =
+      before === "playing" || before === "paused" ? "The game is paused and what was recorded is kept. " : "";
     fail(
       "The picture was lost",
-      `The graphics driver took its context back. ${playing ? "The game is paused and what was recorded is kept: " : ""}it goes on when the driver gives it again; otherwise reload the page.`,
+      `The graphics driver took its context back. ${kept}It goes on when the driver gives it again; otherwise reload the page.`,
     );
   });
   canvas.addEventListener("webglcontextrestored", () => {
-    if (!game || game.done) return toMenu();
+    if (before !== "playing" && before !== "paused") return show(before);
     view = new View(stage.renderer, game.sim, view.quality);
     view.render();
     show("playing");

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gameon_env.web.server import ServerError, WebServer
+from gameon_env.errors import ServerError
+from gameon_env.web.server import WebServer
 from gameon_env.web.server_static import STATIC
 from tests.unit.web._requests import ask, begin, post_json, send
 
