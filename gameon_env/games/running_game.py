@@ -67,7 +67,8 @@ class RunningGame:
         self._process: GameProcess | None = None
         self._picture: GamePicture | None = None
         self._folder: Path | None = None
-        self._home: Path | None = None
+        self.home: Path | None = None
+        """The HOME that the game was given, if any."""
         self._remove_folder: weakref.finalize[[Path, int], RunningGame] | None = None
         self._log: LogTail | None = None
         self._origin = (0, 0)
@@ -79,11 +80,6 @@ class RunningGame:
     def shared(self) -> bool:
         """Whether the display is one that a person uses: input goes out only while the game has the focus."""
         return self._private is None
-
-    @property
-    def home(self) -> Path | None:
-        """The HOME that the game was given, if any."""
-        return self._home
 
     @property
     def running(self) -> bool:
@@ -221,7 +217,7 @@ class RunningGame:
 
     def _forget(self) -> None:
         self._watchdog = self._private = self.sound_server = None
-        self._folder = self._home = self._remove_folder = None
+        self._folder = self.home = self._remove_folder = None
 
     def _end_game(self) -> None:
         process, picture = self._process, self._picture
@@ -281,7 +277,7 @@ class RunningGame:
             # Before the process: what ends by itself at exit ends in the reverse order.
             self._remove_folder = weakref.finalize(self, _remove, self._folder, os.getpid())
             watchdog.guard_folder(self._folder)
-            self._home = self._folder / "home" if launch.home == "private" else None
+            self.home = self._folder / "home" if launch.home == "private" else None
         if self.home is not None:
             shutil.rmtree(self.home, ignore_errors=True)  # what the last launch left makes the next one another game
         log = self._folder / "game.log"

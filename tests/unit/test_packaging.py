@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA_ENDINGS = {".toml", ".png", ".wav", ".html", ".css", ".js", ".sql", ".c", ".h"}
+DATA_ENDINGS = {".toml", ".cfg", ".png", ".wav", ".html", ".css", ".js", ".sql", ".c", ".h"}
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,14 @@ LOOKS_ASLEEP = 10
 """So many looks at a thread that sleeps in the kernel, in the same turn, and it waits for something unseen: on a busy
 machine it may be a server that is late."""
 
-LOOKS_ASLEEP_AGAIN = 2
+LOOKS_BUSY = 250
+"""So many at one that computes while another could go on, and it may be spinning until that one does: 5 s of the
+processor's time, for games load long."""
+
+LOOKS_ASLEEP_AGAIN, LOOKS_BUSY_AGAIN = 2, 50
 """The same for a game that did so ``OFTEN``: another one would make no difference, but for the time that it takes."""
 
 OFTEN = 20
-
-LOOKS_BUSY = 50
-"""So many at one that computes while another could go on, and it may be spinning until that one does."""
 
 _STATES = {RUNNING: "runs", READY: "is ready", WAITING: "waits", POLLING: "waits", OUTSIDE: "is outside the clock"}
 
@@ -59,7 +60,7 @@ def waits_unseen(state: ClockState, doing: str, looks: int, before: int) -> bool
     """Whether the thread whose turn it is should let the others go on; ``before`` times one had to already."""
     if doing == "S":
         return looks >= (LOOKS_ASLEEP if before < OFTEN else LOOKS_ASLEEP_AGAIN)
-    return looks >= LOOKS_BUSY and any(slot.state == READY for slot in living(state))
+    return looks >= (LOOKS_BUSY if before < OFTEN else LOOKS_BUSY_AGAIN) and any(slot.state == READY for slot in living(state))
 
 
 def describe(slot: Slot) -> str:

@@ -60,7 +60,8 @@ export function buildTsunami(world) {
   world.addStation(rng.range(-30, -10), -34);
   world.addStation(rng.range(15, 40), -14);
   world.addStation(rng.range(-10, 10), 12);
-  world.start = { x: 0, z: -46, yaw: Math.PI };
+  // Off the lines of the ground's mesh: corners exactly beside the eye are torn by software renderers.
+  world.start = { x: 0, z: -46.3, yaw: Math.PI };
   world.clear(0, -46, 5);
 }
 
