@@ -66,7 +66,7 @@ class HumanTakeover(gymnasium.Wrapper[Observation, Action, Observation, Action],
         )
         super().__init__(env)
         self._desktop = _desktop_below(env)
-        self._emergency_stop = self._desktop._emergency_stop
+        self._emergency_stop = self._desktop.emergency_stop
         self.hand_back_key = _check_hand_back_key(hand_back_key, self._desktop, self._emergency_stop)
         if idle_s is not None and not idle_s > 0:
             raise InputError(f"idle_s must be a number of seconds, more than 0, or None; it is {idle_s!r}")
@@ -148,7 +148,7 @@ class HumanTakeover(gymnasium.Wrapper[Observation, Action, Observation, Action],
             self._watch = PersonWatch(
                 self._desktop.display_name,
                 self._backend,
-                self._desktop._game,
+                self._desktop.live_game,
                 self.hand_back_key,
                 frozenset({self._emergency_stop}),
             )

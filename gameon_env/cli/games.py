@@ -37,6 +37,7 @@ def command(
     \b
       [launch]                        # or [attach] with window = "title regex", monitor = 0 or region = [l, t, w, h]
       command = ["mygame", "--windowed", "--seed={seed}"]   # {python} {seed} {width} {height} {folder}
+      lockstep_arguments = ["--mute"] # added to them in lockstep
       screen_size = [480, 640]        # height, width of the private display
       window = "^My Game$"            # title (regex); needed where the game opens several windows
       install = "apt-get install mygame"

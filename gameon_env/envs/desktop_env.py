@@ -92,7 +92,8 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         )
         self.action_space = self.controls.space
         self.observation_space = spaces.Box(0, 255, (*self.observation_size, 3), np.uint8)
-        self._emergency_stop = check_button(emergency_stop or self.profile.emergency_stop)
+        self.emergency_stop = check_button(emergency_stop or self.profile.emergency_stop)
+        """The key that stops an agent on a display that a person uses."""
         target = read_attach(attach, self.profile)
         launched = self.profile.launch is not None and target is None
         if launched:
@@ -103,7 +104,7 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         self._time = choose_time(time, self.profile, private=chosen == "private")
         self._game = LiveGame(self.profile, chosen, target, time=self._time)
         self._referee = Referee(self.profile)
-        self._hands = AgentInput(self._game, self.controls, self._emergency_stop, self.fps)
+        self._hands = AgentInput(self._game, self.controls, self.emergency_stop, self.fps)
         self._start = EpisodeStart(self._game, self._referee, self.observation_size, self._hands.check)
         self._pacer = choose_pacer(self._time, rate)
         self._frame: Frame | None = None
@@ -119,6 +120,11 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
     @passive.setter
     def passive(self, passive: bool) -> None:
         self._hands.passive = passive
+
+    @property
+    def live_game(self) -> LiveGame:
+        """The game that is played, for wrappers that share it with a person."""
+        return self._game
 
     @property
     def display_name(self) -> str:

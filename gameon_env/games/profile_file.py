@@ -93,10 +93,11 @@ def _launch(table: Table) -> Launch | None:
         timeout_s=launch.number("timeout_s", 30.0, low=0, above=True),
         gl=launch.take("gl", bool, True),
         cursor=launch.take("cursor", bool, False),
+        lockstep_arguments=launch.texts("lockstep_arguments", ()),
     )
     launch.done()
     try:
-        made.fill(seed=0, folder=Path())
+        made.fill(seed=0, folder=Path(), lockstep=True)
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise launch.error(
             "command", f"may use {{python}} {{seed}} {{width}} {{height}} {{folder}}: {error}"

@@ -27,6 +27,7 @@ class Launch:
     Attributes:
         command: program and arguments; ``{python}``, ``{seed}``, ``{width}``, ``{height}``, ``{folder}`` (the
             profile's) are filled in.
+        lockstep_arguments: what is added to them in lockstep, as what turns off sound that nobody hears there.
         screen_size: ``(height, width)`` of the private display.
         window: regular expression for the title of the game's window; the largest window of the game without one.
         home: ``private`` gives the game a HOME of its own, empty at each launch and thrown away at the end; ``user``
@@ -51,12 +52,14 @@ class Launch:
     timeout_s: float = 30.0
     gl: bool = True
     cursor: bool = False
+    lockstep_arguments: tuple[str, ...] = ()
 
-    def fill(self, *, seed: int, folder: Path) -> list[str]:
+    def fill(self, *, seed: int, folder: Path, lockstep: bool = False) -> list[str]:
         """The command for one start."""
         height, width = self.screen_size
         values = {"python": sys.executable, "seed": seed, "width": width, "height": height, "folder": folder}
-        return [part.format(**values) for part in self.command]
+        parts = (*self.command, *self.lockstep_arguments) if lockstep else self.command
+        return [part.format(**values) for part in parts]
 
     @property
     def takes_seed(self) -> bool:

@@ -281,7 +281,7 @@ class RunningGame:
         if self.home is not None:
             shutil.rmtree(self.home, ignore_errors=True)  # what the last launch left makes the next one another game
         log = self._folder / "game.log"
-        command = launch.fill(seed=seed, folder=self.profile.path.parent)
+        command = launch.fill(seed=seed, folder=self.profile.path.parent, lockstep=self.time.virtual)
         held = self.time.launch(command[0], seed)
         self._process = GameProcess.launch(
             command,
