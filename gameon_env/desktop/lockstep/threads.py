@@ -60,7 +60,9 @@ def waits_unseen(state: ClockState, doing: str, looks: int, before: int) -> bool
     """Whether the thread whose turn it is should let the others go on; ``before`` times one had to already."""
     if doing == "S":
         return looks >= (LOOKS_ASLEEP if before < OFTEN else LOOKS_ASLEEP_AGAIN)
-    return looks >= (LOOKS_BUSY if before < OFTEN else LOOKS_BUSY_AGAIN) and any(slot.state == READY for slot in living(state))
+    return looks >= (LOOKS_BUSY if before < OFTEN else LOOKS_BUSY_AGAIN) and any(
+        slot.state == READY for slot in living(state)
+    )
 
 
 def describe(slot: Slot) -> str:

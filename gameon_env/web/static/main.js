@@ -30,7 +30,7 @@ const address = readAddress(location.search);
 const controls = new Controls(canvas);
 const hud = new Hud(matchMedia("(pointer: coarse)").matches);
 const sound = new Sound();
-const loop = new Loop({ tick, draw });
+const loop = new Loop({ tick, draw, ticksToSample: () => game?.recorder?.ticksToDue ?? 0 });
 const menu = new Menu((choice) => ready({ ...choice, player: menu.player }));
 
 /** @type {Stage|null} */

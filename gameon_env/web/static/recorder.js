@@ -73,6 +73,11 @@ export class Recorder {
     return this.#waiting !== null;
   }
 
+  /** Ticks to the next that is due; 0 where none will be. */
+  get ticksToDue() {
+    return this.#ended || this.#error !== null ? 0 : TICKS_PER_SAMPLE - (this.#sim.tick % TICKS_PER_SAMPLE);
+  }
+
   /** How the recording goes. `error` is a sentence for the player, or null. */
   get status() {
     const costs = [...this.#costs].sort((a, b) => a - b);
