@@ -138,7 +138,7 @@ class Comparison:
             if terminated or truncated or step == self.steps - 1:
                 playing = False
                 run.ends += [info["end_reason"]] if "end_reason" in info else []
-                run.unseen_waits += env._time.unseen_waits
+                run.unseen_waits += env.live_game.time.unseen_waits
                 self.end_episode(env, run)
         if self._first is None:
             self._first = run

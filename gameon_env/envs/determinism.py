@@ -98,7 +98,7 @@ def check_determinism(
         for number in range(1, runs + 1 if runs < 3 else runs):
             played.append(play(env, str(number)))
         other = play(env, "other actions", actions=2)
-        fps, name, fixed_layout = env.fps, env.profile.name, env._time.fixed_layout
+        fps, name, fixed_layout = env.fps, env.profile.name, env.live_game.time.fixed_layout
     if runs >= 3:
         with closing(open_lockstep(game)) as env:
             played.append(play(env, f"{runs}, on a new display"))

@@ -121,6 +121,8 @@ class LockstepTime:
             try:
                 wait_for_window(display, process=process, title=title, timeout_s=0).close()
             except WindowError:
+                # No faster than real time: on a busy machine the game may wait for its display, which knows no other.
+                time.sleep(LOOK_EVERY_NS / 1e9)
                 continue
             except GameCrashError:
                 return  # whoever looks for the window says why there is none

@@ -3,9 +3,9 @@
     pip install vizdoom
     python scripts/bench/vizdoom_peer.py [--steps 1000] [--rounds 5] [--size 84]
 
-Ours is the game as the profile launches it, and the same without music and without any sound, which ViZDoom's
-``basic.cfg`` has not either: 640x480, shrunk to observations of ``--size``, rewards read from the screen. ViZDoom:
-640x480 RGB24, one tic a step, as it comes and shrunk in the same way. All are open at once and take turns, so that
+Ours is the game as the profile launches it, without sound, which ViZDoom's ``basic.cfg`` has not either, and the same
+with its effects, and with all its sound: 640x480, shrunk to observations of ``--size``, rewards read from the screen.
+ViZDoom: 640x480 RGB24, one tic a step, as it comes and shrunk in the same way. All are open at once and take turns, so that
 whatever else the machine does hits all alike. Resets are left out everywhere.
 
 Prints the rates and their ratio per round and as a median, the load of the machine, the processor time that a step
@@ -152,8 +152,8 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         doom = [
-            stack.enter_context(closing(Doom(name, variant(folder, more), options.size)))
-            for name, more in (("doom", ""), ("doom, no music", "-nomusic"), ("doom, no sound", "-nosound"))
+            stack.enter_context(closing(Doom(name, variant(folder, sound), options.size)))
+            for name, sound in (("doom", "-nosound"), ("doom, no music", "-nomusic"), ("doom, with sound", ""))
         ]
         peers = [
             stack.enter_context(closing(ViZDoom("ViZDoom", folder, None))),
@@ -191,16 +191,18 @@ def cpu_s(player: Player) -> float:
     return used
 
 
-def variant(folder: Path, more: str) -> Path:
-    """The profile of doom with one more argument on its command line."""
-    place = folder / (more or "as_it_is")
+def variant(folder: Path, sound: str) -> Path:
+    """The profile of doom with another argument for its sound in lockstep, or none."""
+    place = folder / (sound or "with_sound")
     place.mkdir()
-    shutil.copy(BUILT_IN / "doom_digits.png", place)
+    for beside in ("doom_digits.png", "doom_keys.cfg"):
+        shutil.copy(BUILT_IN / beside, place)
     text = (BUILT_IN / "doom.toml").read_text()
-    for known in ("-nosound", "-nomusic"):
-        text = text.replace(f'"{known}", ', "") if more else text
+    known = 'lockstep_arguments = ["-nosound"]'
+    if known not in text:
+        raise SystemExit(f"{BUILT_IN / 'doom.toml'} was expected to say {known}")
     path = place / "doom.toml"
-    path.write_text(text.replace('"-nogui", ', f'"-nogui", "{more}", ' if more else '"-nogui", '))
+    path.write_text(text.replace(known, f"lockstep_arguments = {[sound] if sound else []}"))
     return path
 
 

@@ -117,7 +117,7 @@ server.accept()
         frames, _ = step(env, 60)
         assert len(set(frames)) > 5
         assert len(set(frames[-20:])) == 1
-        assert env._time.unseen_waits == []
+        assert env.live_game.time.unseen_waits == []
 
 
 def test_a_helper_lives_in_the_same_time_and_ends_with_the_game(tmp_path: Path) -> None:
