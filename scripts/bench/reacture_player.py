@@ -48,7 +48,6 @@ SAME = 1.2
 """Two looks differ by less than so many levels where the robot did not get on."""
 
 SEARCH_COUNTS = 60.0
-ROUND_COUNTS = 2 * math.pi * COUNTS_PER_RADIAN
 
 
 def mask(picture: Picture, *colours: tuple[tuple[int, int, int], tuple[int, int, int]]) -> Picture:
@@ -70,8 +69,8 @@ class Person:
 
     @property
     def worth(self) -> float:
-        """The near ones first, and those ahead."""
-        return self.size / (1 + abs(self.x) / 200)
+        """The near ones first, those in plain sight, and those ahead."""
+        return self.size * (2.5 if self.plain else 1.0) / (1 + abs(self.x) / 200)
 
 
 @dataclass
@@ -112,17 +111,16 @@ def find_people(lower: Picture) -> list[Person]:
     return people
 
 
-def decide(seen: Eyes, anybody: bool) -> Action:
-    """What to do about one picture; ``anybody``: go for those behind something too."""
+def decide(seen: Eyes) -> Action:
+    """What to do about one picture."""
     action = Action(keys={"e"})
     if seen.in_reach:
         action.click = True
         return action
-    people = [person for person in seen.people if person.plain or anybody or person.size > 120]
-    if not people:
+    if not seen.people:
         action.turn = (SEARCH_COUNTS, 0.0)
         return action
-    target = max(people, key=lambda person: person.worth)
+    target = max(seen.people, key=lambda person: person.worth)
     across = math.atan2(target.x, FOCAL_PX) * COUNTS_PER_RADIAN
     along = math.atan2(target.y, FOCAL_PX) * COUNTS_PER_RADIAN
     action.turn = (0.4 * across, 0.3 * along)
@@ -133,13 +131,12 @@ def decide(seen: Eyes, anybody: bool) -> Action:
 
 
 class Mind:
-    """What the player remembers: how long nobody was in plain sight, and what the robot is stuck at."""
+    """What the player remembers: how far down it looks, and what the robot is stuck at."""
 
     def __init__(self, chance: random.Random) -> None:
         self.random = chance
         self.last: npt.NDArray[np.int16] | None = None
         self.stuck = self.tries = 0
-        self.searched = 0.0
         self.down = 0.0  # counts by which it looks below the horizon
         self.plan: list[tuple[set[str], float, bool]] = []
 
@@ -148,16 +145,13 @@ class Mind:
         change = 255.0 if self.last is None else float(np.abs(seen.small - self.last).mean())
         self.last = seen.small
         if seen.in_reach:
-            self.plan, self.stuck, self.tries, self.searched = [], 0, 0, 0.0
+            self.plan, self.stuck, self.tries = [], 0, 0
         elif self.plan:
             keys, turn, click = self.plan.pop(0)
             return Action(keys | {"e"}, click, (turn, 0.0))
-        action = decide(seen, anybody=self.searched > ROUND_COUNTS)
-        if action.turn == (SEARCH_COUNTS, 0.0):
-            self.searched += SEARCH_COUNTS
+        action = decide(seen)
+        if not seen.people:
             action.turn = (SEARCH_COUNTS, -0.3 * self.down)
-        elif any(person.plain for person in seen.people):
-            self.searched = max(0.0, self.searched - SEARCH_COUNTS / 2)
         if change == 0.0:  # nothing new was seen: a turn on the same picture would be a turn too much
             action.turn = (0.0, 0.0)
         self.down += action.turn[1]

@@ -5,8 +5,8 @@
 
 Ours is the game as the profile launches it, without sound, which ViZDoom's ``basic.cfg`` has not either, and the same
 with its effects, and with all its sound: 640x480, shrunk to observations of ``--size``, rewards read from the screen.
-ViZDoom: 640x480 RGB24, one tic a step, as it comes and shrunk in the same way. All are open at once and take turns, so that
-whatever else the machine does hits all alike. Resets are left out everywhere.
+ViZDoom: 640x480 RGB24, one tic a step, as it comes and shrunk in the same way. All are open at once and take turns, so
+that whatever else the machine does hits all alike. Resets are left out everywhere.
 
 Prints the rates and their ratio per round and as a median, the load of the machine, the processor time that a step
 costs all who take part (which says more than the rates where others use the machine), and where a step's time goes.

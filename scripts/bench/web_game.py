@@ -53,17 +53,23 @@ class WithoutDisplay(gymnasium.ObservationWrapper[Any, Any, Any]):
         return without_display(observation)
 
 
-class RunWithoutDisplay:
-    """The same for a recorded run."""
+class Shown:
+    """A recorded run without the display's rows; the same run seen in a mirror, too."""
 
-    def __init__(self, run: RecordedRun) -> None:
-        self.run = run
+    def __init__(self, run: RecordedRun, *, mirrored: bool) -> None:
+        self.run, self.mirrored = run, mirrored
+        self.inputs = run.inputs.copy()
+        if mirrored:
+            at = {name: i for i, name in enumerate(run.controls or ())}
+            self.inputs[:, [at["key:a"], at["key:d"]]] = self.inputs[:, [at["key:d"], at["key:a"]]]
+            self.inputs[:, at["mouse:dx"]] *= -1
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.run, name)
 
     def video(self, rows: Any = slice(None)) -> npt.NDArray[np.uint8]:
-        return without_display(self.run.video(rows))
+        frames = without_display(self.run.video(rows))
+        return np.ascontiguousarray(frames[:, :, ::-1]) if self.mirrored else frames
 
 
 def without_display(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -162,8 +168,10 @@ def main() -> int:
             say(f"{imported.prefix}: {imported.result}, {imported.frames} frames, {imported.events} events")
     runs = load_runs(learning, size=SIZE, latency_ms=options.latency_ms)
     say(f"{sum(run.num_steps for run in runs)} steps in {len(runs)} runs")
-    config = CloningConfig(epochs=1000, minutes=options.minutes)
-    learned = clone([RunWithoutDisplay(run) for run in runs], folder / "policy.safetensors", config)
+    # Its own mirroring would ask for a mirror image of the key e.
+    shown = [Shown(run, mirrored=mirrored) for run in runs for mirrored in (False, True)]
+    config = CloningConfig(epochs=1000, minutes=options.minutes, lines=True)
+    learned = clone(shown, folder / "policy.safetensors", config)
     say(f"trained: {len(learned.curve)} epochs, best {learned.best.epoch}")
 
     profile = write_profile(folder / "live.toml", options.seconds)
