@@ -50,6 +50,7 @@ SYSTEM_PACKAGES = (
     SystemPackage("libc6-dev", False, "compiles the virtual clock of lockstep"),
     SystemPackage("chocolate-doom", False, "the game of the profile doom"),
     SystemPackage("freedoom", False, "the levels of the profile doom"),
+    SystemPackage("chromium-bsu", False, "the game of the profile chromium_bsu"),
     SystemPackage("chromium", False, "the browser of the browser game"),
     SystemPackage("chromium-driver", False, "lets the tests look into the browser's page"),
 )

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA_ENDINGS = {".toml", ".cfg", ".png", ".wav", ".html", ".css", ".js", ".sql", ".c", ".h"}
+DATA_ENDINGS = {".toml", ".cfg", ".png", ".wav", ".html", ".css", ".js", ".sql", ".c", ".h", ".md"}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_nothing_unexpected_is_shipped(wheel: Path) -> None:
         for path in contents(wheel)
         if not path.parts[0].endswith(".dist-info")
         and path.suffix not in DATA_ENDINGS | {".py"}
-        and path.name != "py.typed"
+        and path.name not in ("py.typed", "LICENSE")
     }
     assert strange == set()
 

@@ -102,8 +102,8 @@ def _build(compiler: list[str], folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building-") as name:
         work = Path(name) / "built"
         work.mkdir()
-        for output, files in (("shim.so", SHIM), ("control.so", CONTROL)):
-            _compile(compiler, files, work / output)
+        for output, files, more in (("shim.so", SHIM, ()), ("control.so", CONTROL, ("-DCONTROLLER",))):
+            _compile([*compiler, *more], files, work / output)
         try:
             work.rename(folder)
         except OSError:

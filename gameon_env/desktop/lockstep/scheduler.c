@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-struct clock_state *lockstep;
+EACH_OWN struct clock_state *lockstep;
 
 __thread uint32_t lockstep_tid;
 

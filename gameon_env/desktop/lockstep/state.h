@@ -42,7 +42,12 @@ struct clock_state {
     struct slot slots[MAX_SLOTS];
 };
 
-extern struct clock_state *lockstep;
+#ifdef CONTROLLER
+#define EACH_OWN _Thread_local /* threads of one process may each hold the clock of another game */
+#else
+#define EACH_OWN
+#endif
+extern EACH_OWN struct clock_state *lockstep;
 extern __thread uint32_t lockstep_tid; /* this thread's, once it is known; 0 in a forked child */
 
 /* The real one, never our own; returns -errno and leaves errno alone. Each side brings its own. */
