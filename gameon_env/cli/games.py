@@ -58,6 +58,14 @@ def command(
       fire_left = ["key:left", "key:space"]
       look_up = { "mouse:dy" = -0.3, "key:space" = 1 }
     \b
+      [training]                      # for gameon train ppo, sac, dqn ...
+      observation_size = [64, 64]     # height, width that the agent sees
+      stack = 1                       # frames at once
+      reward_scale = 0.01             # multiplies the rewards that the agent learns from
+      exclusive = [["key:left", "key:right"]]   # keys that are one choice
+      [training.ppo]                  # Stable-Baselines3's hyperparameters, and value_steps, sharpness ...
+      learning_rate = 5e-5
+    \b
       [readers.score]                 # kinds: digits bar color template unchanged exit log python
       kind = "digits"
       region = [10, 10, 120, 24]      # left, top, width, height
