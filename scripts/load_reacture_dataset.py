@@ -295,7 +295,7 @@ def _only_metadata(folder: Path) -> Path:
 
 
 def _missing(given: Path, prefix: str, missing: list[str]) -> str:
-    text = f"{', '.join(missing)} must lie beside the other files of {prefix} in {given.parent}, and is not there"
+    text = f"{prefix} is not whole: beside its other files in {given.parent} there is no {', no '.join(missing)}"
     endings = tuple(name.removeprefix(f"{prefix}_") for name in missing)
     folder = given.parent
     others = [path.name for path in sorted(folder.iterdir()) if path.name.endswith(endings)] if folder.is_dir() else []
