@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,23 +198,25 @@ def play_by_player(env: gymnasium.Env[Any, Any], job: Job, told: Any) -> Played:
     """Let another process play; record it where the job says so."""
     human = HumanControl(env)
     human.reset(seed=job.seeds[0])  # the player needs a display to look at
-    with player_at(human.unwrapped.display_name, job):  # type: ignore[attr-defined]
-        return play_through(human, job, told)
+    return play_through(human, job, told, player_at(human.unwrapped.display_name, job))  # type: ignore[attr-defined]
 
 
-def play_through(env: gymnasium.Env[Any, Any], job: Job, told: Any) -> Played:
-    """Play an environment that chooses its own actions, recorded where the job says so."""
+def play_through(
+    env: gymnasium.Env[Any, Any], job: Job, told: Any, player: AbstractContextManager[None] | None = None
+) -> Played:
+    """Play an environment that chooses its own actions, recorded where the job says so, while the player is there."""
     watched: gymnasium.Env[Any, Any] = RecordEpisode(env, job.record_to) if job.record_to else env
     scores, lengths = [], []
-    for seed in job.seeds:
-        watched.reset(seed=seed)
-        score, steps, over = 0.0, 0, False
-        while not over:
-            *_, terminated, truncated, info = watched.step(None)
-            score, steps, over = info.get("raw_score", score), steps + 1, terminated or truncated
-        scores.append(float(score))
-        lengths.append(steps)
-        told.put((job.who, scores[-1]))
+    with player or nullcontext():
+        for seed in job.seeds:
+            watched.reset(seed=seed)
+            score, steps, over = 0.0, 0, False
+            while not over:
+                *_, terminated, truncated, info = watched.step(None)
+                score, steps, over = info.get("raw_score", score), steps + 1, terminated or truncated
+            scores.append(float(score))
+            lengths.append(steps)
+            told.put((job.who, scores[-1]))
     watched.close()
     return Played(job.who, job.seeds, tuple(scores), tuple(lengths), ())
 

@@ -83,6 +83,7 @@ def main() -> int:
     parser.add_argument("--episodes", type=int, default=20, help="fresh games for each")
     parser.add_argument("--at-once", type=int, default=2, help="games at a time")
     parser.add_argument("--time", choices=("real", "lockstep"), default="real", help="in which they are scored")
+    parser.add_argument("--policy", type=Path, help="only score this clone, made by an earlier run")
     parser.add_argument("--share", type=float, default=0.9, help="of the player's score that the agent must have")
     parser.add_argument("--output", type=Path, default=Path("demo_output"))
     options = parser.parse_args()
@@ -105,20 +106,24 @@ def main() -> int:
             time="lockstep", disturbed=cloned.disturbed, per_second=per_second,
         )  # fmt: skip
 
-    games, minutes = options.games or cloned.games, options.minutes or cloned.minutes
-    say(f"recording {games} games into {folder}")
-    recordings = str(folder / "recordings")
-    if cloned.disturbed:
-        job = taught(recordings, DISTURBANCES)
-    else:
-        job = Job(options.game, "player", (), (*player, *cloned.mistakes), recordings,
-                  observation_size=cloned.observation_size)  # fmt: skip
-    recorded = run(share_out(job, fresh(games), options.at_once))[job.who]
-    say(f"{sum(recorded.lengths)} steps, mean score {sum(recorded.scores) / len(recorded.scores):.1f}")
-    policy = folder / "policy.safetensors"
-    config = CloningConfig(epochs=1000, minutes=minutes, **cloned.learning)
-    learned = clone(load_episodes(folder / "recordings"), policy, config)
-    say(f"trained: {len(learned.curve)} epochs, best {learned.best.epoch}")
+    def learn() -> Path:
+        games, minutes = options.games or cloned.games, options.minutes or cloned.minutes
+        say(f"recording {games} games into {folder}")
+        recordings = str(folder / "recordings")
+        if cloned.disturbed:
+            job = taught(recordings, DISTURBANCES)
+        else:
+            job = Job(options.game, "player", (), (*player, *cloned.mistakes), recordings,
+                      observation_size=cloned.observation_size)  # fmt: skip
+        recorded = run(share_out(job, fresh(games), options.at_once))[job.who]
+        say(f"{sum(recorded.lengths)} steps, mean score {sum(recorded.scores) / len(recorded.scores):.1f}")
+        policy = folder / "policy.safetensors"
+        config = CloningConfig(epochs=1000, minutes=minutes, **cloned.learning)
+        learned = clone(load_episodes(folder / "recordings"), policy, config)
+        say(f"trained: {len(learned.curve)} epochs, best {learned.best.epoch}")
+        return policy
+
+    policy = options.policy or learn()
     seeds = fresh(options.episodes)
     scored = {}
     for who in ("player", str(policy), "random", "random held"):
