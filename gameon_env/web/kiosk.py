@@ -44,6 +44,7 @@ _END_S = 3.0  # for Chromium to end by itself when asked to
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show the game until its window is closed or a signal comes. Returns the exit code."""
     options = parser().parse_args(arguments)
+    _take_ordinary_priority()
     with _signals_as_exit():
         try:
             return run(options)
@@ -138,6 +139,12 @@ def _fit_window(browser: subprocess.Popen[bytes], size: tuple[int, int] | None) 
         except (DisplayError, WindowError):
             return  # a desktop that lets nobody move windows: its size is what it is
         time.sleep(_LOOK_EVERY_S)
+
+
+def _take_ordinary_priority() -> None:
+    """Leave a real-time class that we were started in: with it a browser's many threads take all of a small machine."""
+    if hasattr(os, "sched_setscheduler") and os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 @contextlib.contextmanager

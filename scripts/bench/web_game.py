@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import gymnasium
 import numpy as np
 import numpy.typing as npt
@@ -128,12 +129,46 @@ def downloads(data: Path) -> list[Path]:
     ]
 
 
+def answer_latency_ms(runs: Sequence[RecordedRun]) -> tuple[float, float]:
+    """How long after a frame the turn comes that answers it, in ms, and the correlation of the two then.
+
+    A page's frame is of the moment it is drawn. Until it is on the screen, seen, and answered by an event that comes
+    back to the page, the game goes on: with the browser drawing in software for some 300 ms.
+    """
+    seen, turns = [], []
+    for run in runs:
+        assert run.controls is not None
+        frames = run.video(np.arange(run.num_steps))
+        seen.append(np.array([nearest_across(frame) for frame in frames]))
+        turns.append(run.inputs[: run.num_steps, run.controls.index("mouse:dx")])
+
+    def likeness(steps: int) -> float:
+        places = np.concatenate([places[: len(places) - steps] for places in seen])
+        answers = np.concatenate([answers[steps:] for answers in turns])
+        known = np.isfinite(places)
+        return float(np.corrcoef(places[known], answers[known])[0, 1])
+
+    best = max(range(9), key=likeness)
+    return best * 1000 / (runs[0].fps or 10.0), likeness(best)
+
+
+def nearest_across(frame: npt.NDArray[np.uint8]) -> float:
+    """How far right of the middle the largest person is that x-ray shows in a frame, in pixels; NaN without one."""
+    red, green, blue = (frame[..., i].astype(np.int16) for i in range(3))
+    ghosts = ((blue > 150) & (green > 140) & (blue - red > 60)).astype(np.uint8)
+    ghosts[:DISPLAY_ROWS] = 0
+    _, _, boxes, centres = cv2.connectedComponentsWithStats(ghosts)
+    if len(boxes) < 2:
+        return float("nan")
+    return float(centres[1:][np.argmax(boxes[1:, 2:4].max(axis=1))][0]) - frame.shape[1] / 2
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--games", type=int, default=16, help="recorded games")
     parser.add_argument("--seconds", type=float, default=60.0, help="of a game")
     parser.add_argument("--noise", type=float, default=0.05, help="the player's deliberate mistakes a look")
-    parser.add_argument("--latency-ms", type=float, default=100.0, help="from what the page draws to the answer to it")
+    parser.add_argument("--latency-ms", type=float, help="from what the page draws to the answer; measured without it")
     parser.add_argument("--minutes", type=float, default=4.0, help="of training")
     parser.add_argument("--episodes", type=int, default=8, help="live games for each")
     parser.add_argument("--margin", type=float, default=50.0, help="points above random play that the clone must have")
@@ -166,7 +201,11 @@ def main() -> int:
         for metadata in downloads(source):
             imported = import_reacture(metadata, learning)
             say(f"{imported.prefix}: {imported.result}, {imported.frames} frames, {imported.events} events")
-    runs = load_runs(learning, size=SIZE, latency_ms=options.latency_ms)
+    latency_ms = options.latency_ms
+    if latency_ms is None:
+        latency_ms, likeness = answer_latency_ms(load_runs(learning, size=SIZE))
+        say(f"the player answers {latency_ms:g} ms after the page has drawn (correlation {likeness:.2f})")
+    runs = load_runs(learning, size=SIZE, latency_ms=latency_ms)
     say(f"{sum(run.num_steps for run in runs)} steps in {len(runs)} runs")
     # Its own mirroring would ask for a mirror image of the key e.
     shown = [Shown(run, mirrored=mirrored) for run in runs for mirrored in (False, True)]

@@ -61,6 +61,7 @@ def test_the_window_is_the_whole_screen_and_one_group_holds_it(display: PrivateD
         wait_until(lambda: (window.region().height, window.region().width) == SIZE, "the window's size")
         window.close()
         assert os.getpgid(browser_of(game).pid) == game.pid
+        assert {os.sched_getscheduler(pid) for pid in (game.pid, browser_of(game).pid)} == {os.SCHED_OTHER}
         (folder,) = left_behind(tmp_path)
         assert (folder / "profile").is_dir()
     assert game.pids() == set()
