@@ -12,6 +12,7 @@ import av
 from av.video.frame import PictureType
 
 from gameon_env.data_processing.video_boxes import COMMENT, TIMESCALE
+from gameon_env.desktop.priority import ordinary_priority
 from gameon_env.errors import VideoError
 
 BT601, LIMITED_RANGE = 6, 1  # numbers of ITU-T H.273, as the two below
@@ -106,7 +107,8 @@ class Encoder:
             self._encoder.colorspace, self._encoder.color_range = BT601, LIMITED_RANGE
             self._encoder.color_primaries, self._encoder.color_trc = _BT709_PRIMARIES, _SRGB_CURVE
             self._encoder.options = {**self._codec.options, "crf": str(quality)}
-            self._container.start_encoding()
+            with ordinary_priority():
+                self._container.start_encoding()
         except (av.FFmpegError, ValueError) as error:
             raise VideoError(
                 f"{self._codec.encoder} does not encode {width}x{height} pixels with quality {quality}: "
