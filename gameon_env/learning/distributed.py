@@ -6,6 +6,7 @@ batch, and what is random is drawn alike everywhere: but for rounding, the resul
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -136,6 +137,9 @@ def training_group(device: str | None = None) -> Iterator[TrainingGroup]:
         place = torch.device(place.type, local_rank)
     joined_here = not distributed.is_initialized()
     if joined_here:
+        # An optimizer imports this one, whose default arguments are the group that is there then: it would outlive its
+        # end, and its threads, which let go of tensors, that of the interpreter.
+        importlib.import_module("torch.distributed.nn.functional")
         distributed.init_process_group(distributed.get_default_backend_for_device(place))
     try:
         yield TrainingGroup(distributed.get_rank(), distributed.get_world_size(), local_size, place)

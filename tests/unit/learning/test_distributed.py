@@ -52,6 +52,13 @@ def test_gradients_agree_with_one_process(tmp_path: Path) -> None:
             np.testing.assert_allclose(two[name], one[name], rtol=0, atol=2e-4 * scale, err_msg=name)
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are read from /proc")
+def test_no_thread_of_the_group_outlives_it(tmp_path: Path) -> None:
+    """One that lets go of a tensor while the interpreter ends would abort the process."""
+    torchrun(2, str(Path(__file__).with_name("threads_left.py")), str(tmp_path))
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["0", "0"]
+
+
 def test_the_command_learns_the_same_under_torchrun(tmp_path: Path) -> None:
     write_episodes(tmp_path / "data", 4, 40)
     words = ["-m", "gameon_env", "train", "bc", str(tmp_path / "data"), "--epochs", "2", "--batch-size", "33"]
