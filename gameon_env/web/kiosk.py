@@ -34,6 +34,7 @@ from gameon_env.web.chromium import chromium_command, find_chromium
 from gameon_env.web.server import WebServer
 
 ENVIRONMENTS = ("earthquake", "tsunami", "wildfire")
+QUALITIES = ("auto", "lowest", "low", "high")
 LARGEST_SEED = 2**32 - 1
 
 _LOOK_EVERY_S = 0.05
@@ -84,6 +85,8 @@ def page_options(options: argparse.Namespace) -> dict[str, str]:
     told = {"kiosk": "1", "environment": options.environment, "seed": str(options.seed), "player": options.player}
     if options.seconds is not None:
         told["seconds"] = f"{options.seconds:g}"
+    if options.quality != "auto":
+        told["quality"] = options.quality
     if options.record:
         told["record"] = "1"
     return told
@@ -175,6 +178,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seconds", type=_seconds, help="how long one game may last; the page's own limit without it")
     made.add_argument("--player", default="player", help="the local profile's name")
     made.add_argument("--size", type=_size, help="WIDTHxHEIGHT of the window; the whole screen without it")
+    made.add_argument("--quality", choices=QUALITIES, default="auto", help="of the picture; what is smooth without it")
     made.add_argument("--record", action="store_true", help="record each game, as the page does for a person")
     made.add_argument("--data-dir", type=Path, help="where recordings and scores go; thrown away without it")
     made.add_argument("--port", type=_port, default=0, help="of the server; any that is free without it")

@@ -35,9 +35,10 @@ COUNTS_PER_RADIAN = 1 / 0.0022
 MOST_COUNTS = 75  # in one event: Chromium cuts more of a locked pointer's motion
 HUD_BOTTOM = 145
 
-# What the game draws, as the lowest and highest B, G, R: people seen by x-ray, the crosshair on one in reach, on
-# rubble, the marker over one in plain sight, the button of the screens before and after a game.
+# What the game draws, as the lowest and highest B, G, R: people seen by x-ray, the shafts of light over them, the
+# crosshair on one in reach, on rubble, the marker over one in plain sight, the button of the screens between games.
 GHOST = ((195, 170, 55), (255, 245, 140))
+SHAFT = ((130, 0, 140), (255, 110, 255))
 IN_REACH = ((75, 215, 45), (105, 245, 75))
 ON_RUBBLE = ((0, 160, 235), (20, 190, 255))
 MARKERS = (IN_REACH, ((60, 205, 240), (90, 230, 255)), ((35, 50, 240), (70, 80, 255)))
@@ -48,6 +49,7 @@ SAME = 1.2
 """Two looks differ by less than so many levels where the robot did not get on."""
 
 SEARCH_COUNTS = 60.0
+NEAR_SHAFT, FAR_SIZE = 12.0, 6.0
 
 
 def mask(picture: Picture, *colours: tuple[tuple[int, int, int], tuple[int, int, int]]) -> Picture:
@@ -108,6 +110,11 @@ def find_people(lower: Picture) -> list[Person]:
         above = markers[max(0, int(y - size)) : y + height, max(0, x - 6) : x + width + 6]
         middle = (x + width / 2 - MIDDLE, y + HUD_BOTTOM + height / 2 - MIDDLE)
         people.append(Person(*middle, size, bool(above.any())))
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(mask(lower, SHAFT))
+    for left, top, width, height, _ in boxes[1:]:
+        across = left + width / 2 - MIDDLE
+        if height > 2 * width and all(abs(person.x - across) > NEAR_SHAFT for person in people):
+            people.append(Person(across, top + height + HUD_BOTTOM - MIDDLE, FAR_SIZE, False))
     return people
 
 

@@ -16,6 +16,8 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +42,8 @@ from gameon_env.web.server import WebServer  # noqa: E402
 from wrappers import HumanControl  # noqa: E402
 
 PLAYER = ("{python}", str(SCRIPTS / "bench" / "reacture_player.py"), "--display", "{display}", "--seed", "{seed}")
-SIZE = (128, 128)
-DISPLAY_ROWS = 36
-"""Of 128: the score, bars and compass, which the page draws over the picture that it records."""
+DISPLAY_SHARE = 36 / 128
+"""Of the height: the score, bars and compass, which the page draws over the picture that it records."""
 
 FINISH_S = 60.0
 
@@ -76,7 +77,7 @@ class Shown:
 def without_display(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Frames ``(..., H, W, 3) uint8`` with black rows at the top."""
     frames = frames.copy()
-    frames[..., :DISPLAY_ROWS, :, :] = 0
+    frames[..., : round(DISPLAY_SHARE * frames.shape[-3]), :, :] = 0
     return frames
 
 
@@ -89,14 +90,14 @@ def write_profile(path: Path, seconds: float, *more: str) -> Path:
     return path
 
 
-def make(profile: Path) -> gymnasium.Env[Any, Any]:
-    return gymnasium.make(gameon_env.ENV_ID, game=str(profile), display="private", observation_size=SIZE)
+def make(profile: Path, size: int) -> gymnasium.Env[Any, Any]:
+    return gymnasium.make(gameon_env.ENV_ID, game=str(profile), display="private", observation_size=(size, size))
 
 
-def record(profile: Path, data: Path, seeds: Sequence[int], noise: float, say: Callable[[str], None]) -> list[float]:
+def record(profile: Path, data: Path, seeds: Sequence[int], noise: float) -> list[float]:
     """Let the player play while the page records. Returns the games' scores."""
     scores = []
-    human = HumanControl(make(profile))
+    human = HumanControl(make(profile, 128))
     try:
         human.reset(seed=seeds[0])  # the player needs a display to look at
         job = Job(str(profile), "player", (seeds[0],), (*PLAYER, "--noise", str(noise)))
@@ -109,7 +110,6 @@ def record(profile: Path, data: Path, seeds: Sequence[int], noise: float, say: C
                     *_, terminated, truncated, info = human.step(None)
                     score, over = info.get("raw_score", score), terminated or truncated
                 scores.append(float(score))
-                say(f"  seed {seed}: {score:g}, {info['end_reason']}")
                 deadline = time.monotonic() + FINISH_S
                 while len(downloads(data)) == finished and time.monotonic() < deadline:
                     time.sleep(0.1)
@@ -120,11 +120,29 @@ def record(profile: Path, data: Path, seeds: Sequence[int], noise: float, say: C
     return scores
 
 
+def record_at_once(
+    options: argparse.Namespace, folder: Path, data: Path, seeds: Sequence[int], say: Callable[[str], None]
+) -> list[float]:
+    """Share the games out among so many browsers. Returns all scores."""
+    jobs = []
+    for part in range(options.at_once):
+        own = data / str(part)
+        profile = write_profile(
+            folder / f"recorded_{part}.toml", options.seconds,
+            "--record", "--data-dir", str(own.resolve()), "--quality", options.quality,
+        )  # fmt: skip
+        jobs.append((profile, own, seeds[part :: options.at_once], options.noise))
+    with ProcessPoolExecutor(options.at_once, mp_context=get_context("spawn")) as pool:
+        scores = [score for played in [pool.submit(record, *job) for job in jobs] for score in played.result()]
+    say(f"the player's scores: {sorted(scores)}")
+    return scores
+
+
 def downloads(data: Path) -> list[Path]:
     """The metadata files of the games that are recorded whole."""
     return [
         path
-        for path in sorted(data.glob("reacture/reacture_*/reacture_*_metadata.json"))
+        for path in sorted(data.glob("**/reacture/reacture_*/reacture_*_metadata.json"))
         if (path.parent / path.name.replace("metadata.json", "README.md")).exists()
     ]
 
@@ -156,7 +174,7 @@ def nearest_across(frame: npt.NDArray[np.uint8]) -> float:
     """How far right of the middle the largest person is that x-ray shows in a frame, in pixels; NaN without one."""
     red, green, blue = (frame[..., i].astype(np.int16) for i in range(3))
     ghosts = ((blue > 150) & (green > 140) & (blue - red > 60)).astype(np.uint8)
-    ghosts[:DISPLAY_ROWS] = 0
+    ghosts[: round(DISPLAY_SHARE * len(ghosts))] = 0
     _, _, boxes, centres = cv2.connectedComponentsWithStats(ghosts)
     if len(boxes) < 2:
         return float("nan")
@@ -166,6 +184,9 @@ def nearest_across(frame: npt.NDArray[np.uint8]) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--games", type=int, default=16, help="recorded games")
+    parser.add_argument("--at-once", type=int, default=1, help="games recorded at a time")
+    parser.add_argument("--quality", default="lowest", help="of the page's picture, see the kiosk's --help")
+    parser.add_argument("--size", type=int, default=128, help="height and width of what the clone sees")
     parser.add_argument("--seconds", type=float, default=60.0, help="of a game")
     parser.add_argument("--noise", type=float, default=0.05, help="the player's deliberate mistakes a look")
     parser.add_argument("--latency-ms", type=float, help="from what the page draws to the answer; measured without it")
@@ -191,10 +212,7 @@ def main() -> int:
     results = []
     if options.games:
         say(f"recording {options.games} games into {data}")
-        recorder = write_profile(
-            folder / "recorded.toml", options.seconds, "--record", "--data-dir", str(data.resolve())
-        )
-        scores = record(recorder, data, fresh(options.games), options.noise, say)
+        scores = record_at_once(options, folder, data, fresh(options.games), say)
         results.append(Result("player", tuple(scores)))
     learning = folder / "learning"
     for source in (data, *options.data):
@@ -203,9 +221,9 @@ def main() -> int:
             say(f"{imported.prefix}: {imported.result}, {imported.frames} frames, {imported.events} events")
     latency_ms = options.latency_ms
     if latency_ms is None:
-        latency_ms, likeness = answer_latency_ms(load_runs(learning, size=SIZE))
+        latency_ms, likeness = answer_latency_ms(load_runs(learning, size=(128, 128)))
         say(f"the player answers {latency_ms:g} ms after the page has drawn (correlation {likeness:.2f})")
-    runs = load_runs(learning, size=SIZE, latency_ms=latency_ms)
+    runs = load_runs(learning, size=(options.size, options.size), latency_ms=latency_ms)
     say(f"{sum(run.num_steps for run in runs)} steps in {len(runs)} runs")
     # Its own mirroring would ask for a mirror image of the key e.
     shown = [Shown(run, mirrored=mirrored) for run in runs for mirrored in (False, True)]
@@ -213,9 +231,9 @@ def main() -> int:
     learned = clone(shown, folder / "policy.safetensors", config)
     say(f"trained: {len(learned.curve)} epochs, best {learned.best.epoch}")
 
-    profile = write_profile(folder / "live.toml", options.seconds)
+    profile = write_profile(folder / "live.toml", options.seconds, "--quality", options.quality)
     seeds = fresh(options.episodes)
-    env = WithoutDisplay(make(profile))
+    env = WithoutDisplay(make(profile, options.size))
     agent = Policy.load(folder / "policy.safetensors", sample_buttons=True)
     try:
         for name, actor in (("agent", agent), ("random, fresh", RandomFresh(env)), ("random, held", RandomHeld(env))):

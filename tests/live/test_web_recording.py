@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import io
-import json
-import math
-import os
-import signal
-import socket
 import subprocess
 import sys
-import threading
-import urllib.request
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from gameon_env import __version__
 from gameon_env.web.server import WebServer
-from gameon_env.web.server_static import STATIC
 from tests.live._browser import Browser, browser, wait_until
-
-FILES = ("metadata.json", "data.jsonl", "frames.npy", "timestamps.npy", "README.md")
-SCENE = (Path(__file__).parent / "marked_scene.js").read_text()
-SAMPLES = 45
-
-Bytes = npt.NDArray[np.uint8]
+from tests.live._marked_play import FILES, SAMPLES, check, download, finish, play, read, run, start
 
 
 @pytest.fixture(scope="module")
@@ -45,113 +29,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def server(tmp_path: Path) -> Iterator[WebServer]:
     with WebServer(tmp_path / "data", port=0) as server:
         yield server
-
-
-@pytest.fixture
-def other_server() -> Iterator[str]:
-    """A server that has the page's files and nothing else."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    class Http(ThreadingHTTPServer):
-        daemon_threads = True
-
-    with Http(("127.0.0.1", 0), functools.partial(Quiet, directory=STATIC)) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-def run(page: Browser, script: str, *arguments: Any) -> Any:
-    """What an async function of the page returns; it fails here where it fails there."""
-    done = page.driver.execute_async_script(
-        f"const done = arguments[arguments.length - 1]; (async (...given) => {{ {script} }})(...arguments)"
-        ".then((value) => done({ value }), (error) => done({ error: String(error?.stack ?? error) }));",
-        *arguments,
-    )
-    assert "error" not in done, done["error"]
-    return done.get("value")
-
-
-def start(page: Browser, url: str, **options: Any) -> str:
-    """Record the marked scene in a page that has nothing else. Returns the recording's prefix."""
-    page.open(f"{url}version.js")
-    page.driver.execute_script(SCENE)
-    return str(run(page, "return marked.start(given[0]);", options))
-
-
-def play(page: Browser, samples: int = SAMPLES, skip: tuple[int, ...] = ()) -> None:
-    run(page, "await marked.play(given[0], given[1]);", samples, list(skip))
-
-
-def finish(page: Browser) -> dict[str, Any]:
-    """End the recording. Returns its status."""
-    status: dict[str, Any] = run(
-        page, "await marked.recorder.finish(marked.game.result()); return marked.recorder.status;"
-    )
-    return status
-
-
-def download(page: Browser) -> dict[str, Path]:
-    """The five files, as the browser saved them."""
-    names = run(page, "return marked.recorder.download();")
-    wait_until(lambda: all((page.downloads / name).exists() for name in names), "the downloads")
-    wait_until(lambda: not list(page.downloads.glob("*.crdownload")), "the downloads' end")
-    return {file: page.downloads / name for file, name in zip(FILES, names, strict=True)}
-
-
-def read(files: dict[str, Path]) -> tuple[Bytes, npt.NDArray[np.float32], list[dict[str, Any]], dict[str, Any]]:
-    rows = [json.loads(line) for line in files["data.jsonl"].read_text("utf-8").splitlines()]
-    frames = np.load(files["frames.npy"], mmap_mode="r")
-    return frames, np.load(files["timestamps.npy"]), rows, json.loads(files["metadata.json"].read_text("utf-8"))
-
-
-def picture(tick: int, width: int, height: int) -> Bytes:
-    """The scene of a tick, ``(height, width, 3)``, as marked_scene.js draws it."""
-    drawn = np.empty((height, width, 3), np.uint8)
-    drawn[:] = tick % 256, tick // 256, 77
-    w, h = width // 4, height // 4
-    drawn[:h, :w], drawn[:h, -w:] = (255, 0, 0), (0, 255, 0)
-    drawn[-h:, :w], drawn[-h:, -w:] = (0, 0, 255), (255, 255, 255)
-    return drawn
-
-
-def box_filtered(drawn: Bytes) -> Bytes:
-    """The frame of a picture, in whole numbers: source pixels are repeated until the boxes hold whole ones."""
-    height, width = drawn.shape[:2]
-    scale = 128 / max(height, width)
-    h, w = int(height * scale + 0.5), int(width * scale + 0.5)
-    down, right = h // math.gcd(h, height), w // math.gcd(w, width)
-    high, wide = height * down // h, width * right // w
-    across = np.repeat(drawn.astype(np.int64), right, axis=1).reshape(height, w, wide, 3).sum(2)
-    sums = np.repeat(across, down, axis=0).reshape(h, high, w, 3).sum(1)
-    frame = np.zeros((128, 128, 3), np.uint8)
-    top, left = (128 - h) // 2, (128 - w) // 2
-    frame[top : top + h, left : left + w] = (sums + high * wide // 2) // (high * wide)
-    return frame
-
-
-def check(files: dict[str, Path], ticks: list[int], size: tuple[int, int] = (180, 320)) -> list[dict[str, Any]]:
-    """Each frame is exactly its tick's picture, each row its tick's. Returns the rows that have no frame."""
-    frames, timestamps, rows, metadata = read(files)
-    assert frames.shape == (len(ticks), 128, 128, 3)
-    assert frames.dtype == np.uint8
-    assert timestamps.dtype == np.float32
-    for frame, tick, time_ms, row in zip(frames, ticks, timestamps, rows, strict=False):
-        assert (frame == box_filtered(picture(tick, size[1], size[0]))).all(), tick
-        assert time_ms == pytest.approx(tick * 1000 / 60)
-        assert row["timestamp_ms"] == time_ms
-        assert row["robot"]["position"] == {"x": tick, "y": 0, "z": -tick}
-        assert row["event"] == "periodic_update_10hz"
-        assert row["visual_frame_path"]
-    assert metadata["data_stats"]["total_frames"] == len(ticks)
-    others = rows[len(ticks) :]
-    assert not any("visual_frame_path" in row for row in others)
-    return others
 
 
 def test_each_frame_is_exactly_its_ticks_picture_and_row(page: Browser, server: WebServer, tmp_path: Path) -> None:
@@ -306,166 +183,6 @@ def test_a_download_in_the_middle_holds_what_was_played_so_far(page: Browser, se
             (page.downloads / name).unlink()
         finish(page)
         check(download(page), [*range(6, 181, 6)])
-
-
-def test_another_server_has_the_browser_keep_it(page: Browser, other_server: str) -> None:
-    prefix = start(page, other_server)
-    play(page)
-    status = finish(page)
-    assert status["sink"] == "browser"
-    assert "takes no recordings" in status["note"]
-    check(download(page), [6 * (i + 1) for i in range(SAMPLES)])
-    stored = run(
-        page,
-        "const { storedRecordings } = await import('/stored.js');"
-        "return (await storedRecordings()).map(({ prefix, bytes }) => [prefix, bytes]);",
-    )
-    assert [prefix, SAMPLES * 49152] in [[name, bytes_ - bytes_ % 49152] for name, bytes_ in stored]
-    assert run(
-        page,
-        "const { removeStored, storedRecordings } = await import('/stored.js'); await removeStored(given[0]);"
-        "return (await storedRecordings()).some((one) => one.prefix === given[0]);",
-        prefix,
-    ) is False  # fmt: skip
-
-
-def test_what_a_browser_kept_of_a_page_that_was_closed(page: Browser, other_server: str) -> None:
-    prefix = start(page, other_server)
-    play(page, 200)  # two segments and more
-    run(
-        page,
-        "const { storedRecordings } = await import('/stored.js'); let bytes = 0;"
-        "while (bytes < 8e6) bytes = (await storedRecordings()).find((one) => one.prefix === given[0]).bytes;",
-        prefix,
-    )
-    page.open(f"{other_server}version.js")
-    page.driver.execute_script(SCENE)
-    page.driver.execute_script(
-        "import('/stored.js').then(async ({ storedFiles }) => {"
-        "  const { download } = await import('/download.js');"
-        "  await download(await storedFiles(arguments[0])); });",
-        prefix,
-    )
-    files = {file: page.downloads / f"{prefix}_{file}" for file in FILES}
-    wait_until(lambda: all(path.exists() for path in files.values()), "the downloads")
-    wait_until(lambda: not list(page.downloads.glob("*.crdownload")), "the downloads' end")
-    kept = len(read(files)[0])
-    assert kept >= 160
-    check(files, [6 * (i + 1) for i in range(kept)])
-
-
-def test_a_full_browser_storage_is_said_and_loses_nothing(page: Browser, other_server: str) -> None:
-    page.open(f"{other_server}version.js")
-    quota = {"origin": other_server.rstrip("/"), "quotaSize": 40 << 20}
-    page.driver.execute_cdp_cmd("Storage.overrideQuotaForOrigin", quota)
-    prefix = start(page, other_server)
-    assert prefix
-    quota["quotaSize"] = 10 << 20
-    page.driver.execute_cdp_cmd("Storage.overrideQuotaForOrigin", quota)
-    play(page, 400)
-    status = finish(page)
-    page.driver.execute_cdp_cmd("Storage.overrideQuotaForOrigin", {"origin": quota["origin"]})
-    assert "storage is full" in status["error"]
-    assert 160 <= status["samples"] < 400
-    check(download(page), [6 * (i + 1) for i in range(status["samples"])])
-
-
-def test_a_full_disk_is_said_and_what_came_before_is_kept(page: Browser, server: WebServer) -> None:
-    start(page, server.url)
-    play(page, 30)
-    run(page, "await marked.until(() => marked.recorder.status.unsavedBytes === 0);")
-    server.recordings.min_free_bytes = 1 << 62
-    play(page, 40)
-    run(page, "await marked.until(() => marked.recorder.status.error);")
-    play(page, 50)
-    status = finish(page)
-    assert "MiB are kept free" in status["error"]
-    check(download(page), [6 * (i + 1) for i in range(30)])
-
-
-def test_a_page_that_is_left_has_its_recording_finished(page: Browser, server: WebServer, tmp_path: Path) -> None:
-    prefix = start(page, server.url)
-    play(page, 20)
-    run(page, "await marked.until(() => marked.recorder.status.unsavedBytes === 0);")
-    page.open("about:blank")
-    folder = tmp_path / "data" / "reacture" / prefix
-    wait_until(lambda: (folder / f"{prefix}_metadata.json").exists(), "the end of the recording")
-    files = {file: folder / f"{prefix}_{file}" for file in FILES}
-    check(files, [6 * (i + 1) for i in range(20)])
-    assert read(files)[3]["game_result"]["completion_status"] == "left"
-
-
-def test_two_pages_record_at_once(page: Browser, server: WebServer) -> None:
-    start(page, server.url)
-    play(page, 10)
-    first = page.driver.current_window_handle
-    page.driver.switch_to.new_window("tab")
-    try:
-        start(page, server.url, width=160, height=90)
-        play(page, 12)
-        finish(page)
-        files = download(page)
-    finally:
-        page.driver.close()
-        page.driver.switch_to.window(first)
-    check(files, [6 * (i + 1) for i in range(12)], (90, 160))
-    play(page, 15)
-    finish(page)
-    check(download(page), [6 * (i + 1) for i in range(15)])
-
-
-def test_the_server_is_killed_in_the_middle_and_comes_back(page: Browser, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = "import sys; from gameon_env.web.server import serve; serve(sys.argv[1], port=int(sys.argv[2]))"
-    command = [sys.executable, "-c", program, str(tmp_path / "data"), str(port)]
-    url = f"http://127.0.0.1:{port}/"
-
-    def serve() -> subprocess.Popen[bytes]:
-        server = subprocess.Popen(command)
-        wait_until(lambda: answers(url), "the server")
-        return server
-
-    server = serve()
-    try:
-        prefix = start(page, url)
-        play(page, 30)
-        run(page, "await marked.until(() => marked.recorder.status.unsavedBytes === 0);")
-        os.kill(server.pid, signal.SIGKILL)
-        server.wait()
-        play(page, 60)
-        assert page.js("marked.recorder.status.samples") >= 30
-        server = serve()
-        play(page, 70)
-        status = finish(page)
-        assert (status["error"], status["samples"]) == (None, 70)
-        check(download(page), [6 * (i + 1) for i in range(70)])
-        assert (tmp_path / "data" / "reacture" / prefix / f"{prefix}_metadata.json").exists()
-
-        start(page, url)  # and now it stays away
-        play(page, 10)
-        run(page, "await marked.until(() => marked.recorder.status.unsavedBytes === 0);")
-        os.kill(server.pid, signal.SIGKILL)
-        server.wait()
-        play(page, 20)
-        said = run(page, "return marked.recorder.finish({}).then(() => null, (error) => error.message);")
-        assert "gameon web" in said
-        assert page.js("marked.recorder.status.error") == said
-        server = serve()
-        files = download(page)  # tries to finish again
-        check(files, [6 * (i + 1) for i in range(20)])
-    finally:
-        server.kill()
-        server.wait()
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as reply:
-            return bool(reply.status == 200)
-    except OSError:
-        return False
 
 
 def test_the_pages_array_headers_are_numpys(page: Browser, server: WebServer) -> None:

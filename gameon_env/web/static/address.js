@@ -20,7 +20,7 @@ export function readAddress(query) {
     player: (asked.get("player") ?? "kiosk").slice(0, 24),
     seconds: number("seconds", 300, 1, 36000),
     record: asked.get("record") === "1",
-    quality: oneOf("quality", ["auto", "low", "high"]),
+    quality: oneOf("quality", ["auto", "lowest", "low", "high"]),
     sound: asked.get("sound") !== "0",
   };
 }

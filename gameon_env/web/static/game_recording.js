@@ -6,7 +6,7 @@ import { sayRecording } from "./screens.js";
 /**
  * Gives a game at tick 0 its recorder.
  * @param {{sim: object, choice: object, seed: number, recorder: object|null}} game
- * @returns {Promise<string>} why there is none, or nothing
+ * @returns {Promise<string>} what the player should know: why there is none, or where it goes; mostly nothing
  */
 export async function openRecorder(game, gl) {
   const { environment, player } = game.choice;
@@ -14,10 +14,10 @@ export async function openRecorder(game, gl) {
     const { startRecording } = await import("./recorder.js");
     const environmentName = MOODS[environment].name;
     game.recorder = await startRecording({ sim: game.sim, environment, environmentName, player, gl, seed: game.seed });
-    return "";
+    return game.recorder.status.note ? "The recording stays in this browser" : "";
   } catch (error) {
     note(`recording: ${error.message}`);
-    return error.message;
+    return `This game is not recorded: ${error.message}`;
   }
 }
 
@@ -26,8 +26,11 @@ export async function closeRecorder({ recorder, sim }) {
   if (!recorder) return;
   try {
     await recorder.finish(sim.result());
-    const { error, samples } = recorder.status;
-    sayRecording(error ? `The recording is not whole: ${error}` : `Recorded: ${recorder.prefix}, ${samples} samples`);
+    const { error, note: remark, samples } = recorder.status;
+    const where = remark ? `, kept in this browser (${remark})` : "";
+    sayRecording(
+      error ? `The recording is not whole: ${error}` : `Recorded: ${recorder.prefix}, ${samples} samples${where}`,
+    );
   } catch (error) {
     note(`finish: ${error.message}`);
     sayRecording(`The recording could not be finished: ${error.message}`);

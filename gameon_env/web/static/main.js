@@ -14,6 +14,7 @@ import { View } from "./view.js";
 import { keepScore } from "./scores.js";
 import { readAddress } from "./address.js";
 import { closeRecorder, download, openRecorder } from "./game_recording.js";
+import { showShelf } from "./shelf.js";
 import { fillError, fillOver, fillPaused, fillReady, focusOn, sayBest } from "./screens.js";
 
 const byId = (id) => document.getElementById(id);
@@ -37,7 +38,7 @@ const menu = new Menu((choice) => ready({ ...choice, player: menu.player }));
 let stage = null;
 /** @type {View|null} */
 let view = null;
-/** The game being played: {sim, recorder, choice, quality, saved} */
+/** The game being played: {sim, recorder, choice, seed, done, heavySince, troubled} */
 let game = null;
 /** What the start screen starts. */
 let chosen = address;
@@ -105,16 +106,14 @@ async function play(choice) {
   view = new View(stage.renderer, sim, stage.quality(choice.quality));
   Object.assign(window.reacture, { sim, recorder: null });
   view.render();
-  if (choice.record) {
-    const refused = await openRecorder(game, stage.gl);
-    if (refused) hud.say(`This game is not recorded: ${refused}`, performance.now(), 6000);
-    window.reacture.recorder = game.recorder;
-  }
+  const notice = choice.record ? await openRecorder(game, stage.gl) : "";
+  window.reacture.recorder = game.recorder;
   document.title = `ReActure - ${MOODS[choice.environment].name}`;
   hud.update(sim, performance.now());
   show("playing");
   sound.ambience(choice.environment);
-  hud.say(`${MOODS[choice.environment].name}: find ${sim.world.victims.length} people`, performance.now(), 4000);
+  const task = `${MOODS[choice.environment].name}: find ${sim.world.victims.length} people`;
+  hud.say(notice ? `${task}. ${notice}` : task, performance.now(), notice ? 8000 : 4000);
 }
 
 /** One tick of the game; true when its state was drawn because the recorder takes it. */
@@ -141,6 +140,11 @@ function draw(drawn, now) {
   // A frame that the recorder just took stands for this one: a slow machine does not draw twice.
   if (!drawn || view.quality === "high") view.render();
   hud.update(game.sim, now);
+  const trouble = game.recorder?.error;
+  if (trouble && !game.troubled) {
+    game.troubled = true;
+    hud.say(`The recording stopped: ${trouble}`, now, 8000);
+  }
   if (loop.frames - game.heavySince > SLOW_FRAMES && loop.frameMs > SLOW_MS) lighten();
 }
 
@@ -148,12 +152,14 @@ function draw(drawn, now) {
 function lighten() {
   game.heavySince = loop.frames;
   if (game.choice.quality !== "auto") return;
-  if (view.quality === "high") {
+  if (view.quality === "lowest") return;
+  if (view.quality === "low") view.coarsen();
+  else {
     view.dispose();
-    game.choice = { ...game.choice, quality: "low" };
     view = new View(stage.renderer, game.sim, "low");
-    hud.say("Picture simplified to keep the game smooth", performance.now());
   }
+  stage.affordable = view.quality;
+  hud.say("Picture simplified to keep the game smooth", performance.now());
 }
 
 async function end() {
@@ -200,8 +206,13 @@ async function next() {
 function toMenu() {
   if (address.kiosk) return ready(address);
   show("menu");
-  menu.showBoard();
+  fillMenu();
   byId("cards").firstElementChild.focus();
+}
+
+function fillMenu() {
+  menu.showBoard();
+  showShelf();
 }
 
 /** The start screen: the browser gives the pointer only to a click or key. */
@@ -292,7 +303,7 @@ function wire() {
 
 wire();
 openStage();
-menu.showBoard();
+fillMenu();
 if (stage && address.kiosk) {
   if (address.start) startGame();
   else ready(address);

@@ -1,7 +1,10 @@
-/** Victims, the beacons over them, and the fuel stations; x-ray shows victims through walls. */
+/** Victims, the beacons over them, and the fuel stations; x-ray shows victims through walls, each under a shaft of light. */
 
 import * as THREE from "three";
 import * as shapes from "./shapes.js";
+
+/** A shaft of light in x-ray is so many metres wide for each metre of distance, and so wide at least. */
+const SHAFT = { perMetre: 0.02, least: 0.35, height: 40, over: 2.8, faintAt: 70 };
 
 export class People {
   constructor(sim, paint, scene) {
@@ -19,6 +22,9 @@ export class People {
     });
     this.ghosts = new THREE.InstancedMesh(body, glow, count);
     this.ghosts.renderOrder = 5;
+    const column = new THREE.CylinderGeometry(0.5, 0.5, 1, 6, 1, true).translate(0, 0.5, 0);
+    this.shafts = new THREE.InstancedMesh(column, new THREE.MeshBasicMaterial({ depthTest: false, fog: false }), count);
+    this.shafts.renderOrder = 4;
     const diamond = new THREE.OctahedronGeometry(0.2).scale(1, 1.5, 1);
     this.beacons = new THREE.InstancedMesh(diamond, new THREE.MeshBasicMaterial({ fog: false }), count);
     const posts = new THREE.InstancedMesh(paint.bake(shapes.station()), paint.material(), sim.world.stations.length);
@@ -38,7 +44,7 @@ export class People {
       posts.setMatrixAt(k, matrix);
       beams.setMatrixAt(k, matrix);
     });
-    for (const mesh of [this.bodies, this.ghosts, this.beacons, posts, beams]) {
+    for (const mesh of [this.bodies, this.ghosts, this.shafts, this.beacons, posts, beams]) {
       mesh.frustumCulled = false;
       scene.add(mesh);
     }
@@ -46,6 +52,7 @@ export class People {
 
   /** @param {number} seconds of game time */
   update(seconds) {
+    const { robot } = this.sim;
     let k = 0;
     for (const victim of this.sim.world.victims) {
       if (victim.state !== "waiting") continue;
@@ -63,14 +70,19 @@ export class People {
       matrix.compose(place, turn.setFromEuler(angles.set(0, seconds * 1.5, 0)), one);
       this.beacons.setMatrixAt(k, matrix);
       this.beacons.setColorAt(k, tone.set(victim.health > 50 ? 0x3ce65a : victim.health > 25 ? 0xffd94a : 0xff4030));
+      const far = Math.hypot(victim.x - robot.x, victim.z - robot.z);
+      const wide = Math.max(SHAFT.least, SHAFT.perMetre * far);
+      place.y = victim.y + SHAFT.over;
+      this.shafts.setMatrixAt(k, matrix.compose(place, turn.identity(), size.set(wide, SHAFT.height, wide)));
+      this.shafts.setColorAt(k, tone.set(0xff4cf0).multiplyScalar(1 - 0.6 * Math.min(1, far / SHAFT.faintAt)));
       k++;
     }
-    for (const mesh of [this.bodies, this.ghosts, this.beacons]) {
+    for (const mesh of [this.bodies, this.ghosts, this.shafts, this.beacons]) {
       mesh.count = k;
       mesh.instanceMatrix.needsUpdate = true;
+      if (mesh.instanceColor) mesh.instanceColor.needsUpdate = true;
     }
-    if (this.beacons.instanceColor) this.beacons.instanceColor.needsUpdate = true;
-    this.ghosts.visible = this.sim.xray;
+    this.ghosts.visible = this.shafts.visible = this.sim.xray;
   }
 }
 
@@ -79,4 +91,5 @@ const place = new THREE.Vector3();
 const turn = new THREE.Quaternion();
 const angles = new THREE.Euler();
 const one = new THREE.Vector3(1, 1, 1);
+const size = new THREE.Vector3();
 const tone = new THREE.Color();

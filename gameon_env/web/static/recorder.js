@@ -93,8 +93,13 @@ export class Recorder {
       captureMsP99: costs.length ? costs[Math.floor(costs.length * 0.99)] : 0,
       catalogue: this.#sink.catalogue ?? null,
       note: this.#sink.note ?? null,
-      error: this.#error ?? this.#sink.error,
+      error: this.error,
     };
+  }
+
+  /** Why nothing more is recorded: a sentence for the player, or null. */
+  get error() {
+    return this.#error ?? this.#sink.error;
   }
 
   async begin() {
@@ -162,7 +167,7 @@ export class Recorder {
   };
 
   get #stopped() {
-    return this.#ended || this.#error !== null || this.#sink.error !== null;
+    return this.#ended || this.error !== null;
   }
 
   async #finish(result) {

@@ -21,11 +21,12 @@ export class Stage {
     const name = gl.getExtension("WEBGL_debug_renderer_info");
     this.name = String(gl.getParameter(name ? name.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
     this.software = SOFTWARE.test(this.name);
+    /** What `auto` is: the best that was not too slow so far. */
+    this.affordable = this.software ? "low" : "high";
   }
 
-  /** @param {'auto'|'low'|'high'} asked @returns {'low'|'high'} */
+  /** @param {'auto'|'lowest'|'low'|'high'} asked @returns {'lowest'|'low'|'high'} */
   quality(asked) {
-    if (asked === "low" || asked === "high") return asked;
-    return this.software ? "low" : "high";
+    return asked === "auto" ? this.affordable : asked;
   }
 }

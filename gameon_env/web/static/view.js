@@ -10,7 +10,7 @@ import { makeDangers } from "./dangers.js";
 import { Arms } from "./arms.js";
 
 /** Pixels that each quality draws at most; the canvas is scaled up to the window. */
-const MOST_PIXELS = { low: 640 * 480, high: 2560 * 1440 };
+const MOST_PIXELS = { lowest: 320 * 240, low: 640 * 480, high: 2560 * 1440 };
 
 export class View {
   /** @param {HTMLCanvasElement} canvas @param {import("./sim.js").Simulation} sim @param {THREE.WebGLRenderer} renderer */
@@ -104,6 +104,12 @@ export class View {
     air.far = under ? 14 : fog.far * (1 - 0.72 * fog.veil);
     this.sky.visible = !under;
     this.renderer.setClearColor(air.color);
+  }
+
+  /** Fewer pixels, where the browser draws too slowly without light and shadow already. */
+  coarsen() {
+    this.quality = "lowest";
+    this.resize();
   }
 
   resize() {

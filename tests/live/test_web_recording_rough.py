@@ -1,0 +1,235 @@
+"""The page's recording where something fails: nothing that was recorded is lost, and the player is told."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gameon_env.web.server import WebServer
+from gameon_env.web.server_static import STATIC
+from tests.live._browser import Browser, browser, wait_until
+from tests.live._marked_play import FILES, SAMPLES, SCENE, check, download, finish, play, read, run, start
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("browser")) as page:
+        page.driver.set_script_timeout(120)
+        yield page
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[WebServer]:
+    with WebServer(tmp_path / "data", port=0) as server:
+        yield server
+
+
+@pytest.fixture
+def other_server() -> Iterator[str]:
+    """A server that has the page's files and nothing else."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    class Http(ThreadingHTTPServer):
+        daemon_threads = True
+
+    with Http(("127.0.0.1", 0), functools.partial(Quiet, directory=STATIC)) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_another_server_has_the_browser_keep_it(page: Browser, other_server: str) -> None:
+    prefix = start(page, other_server)
+    play(page)
+    status = finish(page)
+    assert status["sink"] == "browser"
+    assert "takes no recordings" in status["note"]
+    check(download(page), [6 * (i + 1) for i in range(SAMPLES)])
+    stored = run(
+        page,
+        "const { storedRecordings } = await import('/stored.js');"
+        "return (await storedRecordings()).map(({ prefix, bytes }) => [prefix, bytes]);",
+    )
+    assert [prefix, SAMPLES * 49152] in [[name, bytes_ - bytes_ % 49152] for name, bytes_ in stored]
+    assert run(
+        page,
+        "const { removeStored, storedRecordings } = await import('/stored.js'); await removeStored(given[0]);"
+        "return (await storedRecordings()).some((one) => one.prefix === given[0]);",
+        prefix,
+    ) is False  # fmt: skip
+
+
+def test_what_a_browser_kept_of_a_page_that_was_closed(page: Browser, other_server: str) -> None:
+    prefix = start(page, other_server)
+    play(page, 200)  # two segments and more
+    run(
+        page,
+        "const { storedRecordings } = await import('/stored.js'); let bytes = 0;"
+        "while (bytes < 8e6) bytes = (await storedRecordings()).find((one) => one.prefix === given[0]).bytes;",
+        prefix,
+    )
+    page.open(f"{other_server}version.js")
+    page.driver.execute_script(SCENE)
+    page.driver.execute_script(
+        "import('/stored.js').then(async ({ storedFiles }) => {"
+        "  const { download } = await import('/download.js');"
+        "  await download(await storedFiles(arguments[0])); });",
+        prefix,
+    )
+    files = {file: page.downloads / f"{prefix}_{file}" for file in FILES}
+    wait_until(lambda: all(path.exists() for path in files.values()), "the downloads")
+    wait_until(lambda: not list(page.downloads.glob("*.crdownload")), "the downloads' end")
+    kept = len(read(files)[0])
+    assert kept >= 160
+    check(files, [6 * (i + 1) for i in range(kept)])
+
+
+def test_the_menu_offers_what_the_browser_kept(page: Browser, other_server: str) -> None:
+    prefix = start(page, other_server)
+    play(page)
+    finish(page)
+    page.open(other_server)
+    line = f"#shelf-list li:has([aria-label*='{prefix}'])"
+    page.wait_for(f"document.querySelector({line!r}) !== null")
+    assert re.search(r"Tsunami, .*, 2\.\d MB", page.js(f"document.querySelector({line!r}).textContent"))
+    page.js(f"document.querySelector('[aria-label=\"Download Data: {prefix}\"]').click()")
+    for file in FILES:
+        page.wait_file(f"{prefix}_{file}")
+    check({file: page.downloads / f"{prefix}_{file}" for file in FILES}, [6 * (i + 1) for i in range(SAMPLES)])
+    page.js("window.confirm = () => true")
+    page.js("localStorage.setItem('reacture.player', JSON.stringify('ada'))")
+    page.js(f"document.querySelector('[aria-label=\"Remove: {prefix}\"]').click()")
+    page.wait_for(f"document.querySelector({line!r}) === null")
+    assert page.js("window.reacture.errors") == []
+
+
+def test_a_full_browser_storage_is_said_and_loses_nothing(page: Browser, other_server: str) -> None:
+    page.open(f"{other_server}version.js")
+    quota = {"origin": other_server.rstrip("/"), "quotaSize": 40 << 20}
+    page.driver.execute_cdp_cmd("Storage.overrideQuotaForOrigin", quota)
+    prefix = start(page, other_server)
+    assert prefix
+    quota["quotaSize"] = 10 << 20
+    page.driver.execute_cdp_cmd("Storage.overrideQuotaForOrigin", quota)
+    play(page, 400)
+    status = finish(page)
+    page.driver.execute_cdp_cmd("Storage.overrideQuotaForOrigin", {"origin": quota["origin"]})
+    assert "storage is full" in status["error"]
+    assert 160 <= status["samples"] < 400
+    check(download(page), [6 * (i + 1) for i in range(status["samples"])])
+
+
+def test_a_full_disk_is_said_and_what_came_before_is_kept(page: Browser, server: WebServer) -> None:
+    start(page, server.url)
+    play(page, 30)
+    run(page, "await marked.until(() => marked.recorder.status.unsavedBytes === 0);")
+    server.recordings.min_free_bytes = 1 << 62
+    play(page, 40)
+    run(page, "await marked.until(() => marked.recorder.status.error);")
+    play(page, 50)
+    status = finish(page)
+    assert "MiB are kept free" in status["error"]
+    check(download(page), [6 * (i + 1) for i in range(30)])
+
+
+def test_a_page_that_is_left_has_its_recording_finished(page: Browser, server: WebServer, tmp_path: Path) -> None:
+    prefix = start(page, server.url)
+    play(page, 20)
+    run(page, "await marked.until(() => marked.recorder.status.unsavedBytes === 0);")
+    page.open("about:blank")
+    folder = tmp_path / "data" / "reacture" / prefix
+    wait_until(lambda: (folder / f"{prefix}_metadata.json").exists(), "the end of the recording")
+    files = {file: folder / f"{prefix}_{file}" for file in FILES}
+    check(files, [6 * (i + 1) for i in range(20)])
+    assert read(files)[3]["game_result"]["completion_status"] == "left"
+
+
+def test_two_pages_record_at_once(page: Browser, server: WebServer) -> None:
+    start(page, server.url)
+    play(page, 10)
+    first = page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    try:
+        start(page, server.url, width=160, height=90)
+        play(page, 12)
+        finish(page)
+        files = download(page)
+    finally:
+        page.driver.close()
+        page.driver.switch_to.window(first)
+    check(files, [6 * (i + 1) for i in range(12)], (90, 160))
+    play(page, 15)
+    finish(page)
+    check(download(page), [6 * (i + 1) for i in range(15)])
+
+
+def test_the_server_is_killed_in_the_middle_and_comes_back(page: Browser, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = "import sys; from gameon_env.web.server import serve; serve(sys.argv[1], port=int(sys.argv[2]))"
+    command = [sys.executable, "-c", program, str(tmp_path / "data"), str(port)]
+    url = f"http://127.0.0.1:{port}/"
+
+    def serve() -> subprocess.Popen[bytes]:
+        server = subprocess.Popen(command)
+        wait_until(lambda: answers(url), "the server")
+        return server
+
+    server = serve()
+    try:
+        prefix = start(page, url)
+        play(page, 30)
+        run(page, "await marked.until(() => marked.recorder.status.unsavedBytes === 0);")
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait()
+        play(page, 60)
+        assert page.js("marked.recorder.status.samples") >= 30
+        server = serve()
+        play(page, 70)
+        status = finish(page)
+        assert (status["error"], status["samples"]) == (None, 70)
+        check(download(page), [6 * (i + 1) for i in range(70)])
+        assert (tmp_path / "data" / "reacture" / prefix / f"{prefix}_metadata.json").exists()
+
+        start(page, url)  # and now it stays away
+        play(page, 10)
+        run(page, "await marked.until(() => marked.recorder.status.unsavedBytes === 0);")
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait()
+        play(page, 20)
+        said = run(page, "return marked.recorder.finish({}).then(() => null, (error) => error.message);")
+        assert "gameon web" in said
+        assert page.js("marked.recorder.status.error") == said
+        server = serve()
+        files = download(page)  # tries to finish again
+        check(files, [6 * (i + 1) for i in range(20)])
+    finally:
+        server.kill()
+        server.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as reply:
+            return bool(reply.status == 200)
+    except OSError:
+        return False
