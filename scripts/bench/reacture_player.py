@@ -49,7 +49,9 @@ SAME = 1.2
 """Two looks differ by less than so many levels where the robot did not get on."""
 
 SEARCH_COUNTS = 60.0
-NEAR_SHAFT, FAR_SIZE = 12.0, 6.0
+NEAR_SHAFT, FAR_SIZE, FAR_WIDTH = 12.0, 6.0, 12
+BEHIND_WALL = 40.0
+"""Somebody so large, in pixels, over whom no marker is seen is behind a wall: the player leaves them."""
 
 
 def mask(picture: Picture, *colours: tuple[tuple[int, int, int], tuple[int, int, int]]) -> Picture:
@@ -109,11 +111,13 @@ def find_people(lower: Picture) -> list[Person]:
         size = float(max(width, height))
         above = markers[max(0, int(y - size)) : y + height, max(0, x - 6) : x + width + 6]
         middle = (x + width / 2 - MIDDLE, y + HUD_BOTTOM + height / 2 - MIDDLE)
-        people.append(Person(*middle, size, bool(above.any())))
+        plain = bool(above.any())
+        if plain or size < BEHIND_WALL:
+            people.append(Person(*middle, size, plain))
     _, _, boxes, _ = cv2.connectedComponentsWithStats(mask(lower, SHAFT))
     for left, top, width, height, _ in boxes[1:]:
         across = left + width / 2 - MIDDLE
-        if height > 2 * width and all(abs(person.x - across) > NEAR_SHAFT for person in people):
+        if 2 < width < FAR_WIDTH and height > 2 * width and all(abs(one.x - across) > NEAR_SHAFT for one in people):
             people.append(Person(across, top + height + HUD_BOTTOM - MIDDLE, FAR_SIZE, False))
     return people
 
