@@ -138,6 +138,18 @@ def record_at_once(
     return scores
 
 
+def score(profile: Path, size: int, name: str, policy: Path, seeds: Sequence[int]) -> Result:
+    """Live games of the policy, or of random play, each seed once."""
+    env = WithoutDisplay(make(profile, size))
+    try:
+        random = {"random, fresh": RandomFresh, "random, held": RandomHeld}.get(name)
+        actor = random(env) if random else Policy.load(policy, sample_buttons=True)
+        played = evaluate(env, actor, seeds)
+    finally:
+        env.close()
+    return Result(name, played.scores, played.lengths, played.end_reasons, played.latencies_ms)
+
+
 def downloads(data: Path) -> list[Path]:
     """The metadata files of the games that are recorded whole."""
     return [
@@ -233,15 +245,13 @@ def main() -> int:
 
     profile = write_profile(folder / "live.toml", options.seconds, "--quality", options.quality)
     seeds = fresh(options.episodes)
-    env = WithoutDisplay(make(profile, options.size))
-    agent = Policy.load(folder / "policy.safetensors", sample_buttons=True)
-    try:
-        for name, actor in (("agent", agent), ("random, fresh", RandomFresh(env)), ("random, held", RandomHeld(env))):
-            played = evaluate(env, actor, seeds)
-            results.append(Result(name, played.scores, played.lengths, played.end_reasons, played.latencies_ms))
-            say(f"{name}: {sorted(played.scores)}")
-    finally:
-        env.close()
+    agent = folder / "policy.safetensors"
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        for names in (("agent",), ("random, fresh", "random, held")):  # the agent alone: it must be in time
+            jobs = [pool.submit(score, profile, options.size, name, agent, seeds) for name in names]
+            for played in (job.result() for job in jobs):
+                results.append(played)
+                say(f"{played.name}: {sorted(played.scores)}")
     console.print(score_table(results, reference="player" if options.games else None))
     means = {result.name: result.mean for result in results}
     margin = means["agent"] - max(means["random, fresh"], means["random, held"])

@@ -24,6 +24,8 @@ const OVER_GUARD_MS = 500;
 /** A mean frame time above this for `SLOW_FRAMES` frames lowers the quality. */
 const SLOW_MS = 34;
 const SLOW_FRAMES = 100;
+/** Where the processor draws it draws no more often than this, in ms: it has the game and other programs to run. */
+const SOFTWARE_MS = 30;
 /** How often a gamepad is looked at in the menus. */
 const PAD_MS = 80;
 
@@ -43,6 +45,7 @@ let game = null;
 /** What the start screen starts. */
 let chosen = address;
 let overAt = 0;
+let drawnAt = 0;
 /** A second click while a game is being made must not make another. */
 let beginning = false;
 
@@ -137,6 +140,8 @@ function tick() {
 }
 
 function draw(drawn, now) {
+  if (stage.software && !drawn && now - drawnAt < SOFTWARE_MS) return;
+  drawnAt = now;
   // A frame that the recorder just took stands for this one: a slow machine does not draw twice.
   if (!drawn || view.quality === "high") view.render();
   hud.update(game.sim, now);
