@@ -193,6 +193,28 @@ def nearest_across(frame: npt.NDArray[np.uint8]) -> float:
     return float(centres[1:][np.argmax(boxes[1:, 2:4].max(axis=1))][0]) - frame.shape[1] / 2
 
 
+def train(options: argparse.Namespace, folder: Path, data: Path, say: Callable[[str], None]) -> Path:
+    """Clone the player from the downloads in `data`, and from earlier ones. Returns the policy's file."""
+    policy = folder / "policy.safetensors"
+    learning = folder / "learning"
+    for source in (data, *options.data):
+        for metadata in downloads(source):
+            imported = import_reacture(metadata, learning)
+            say(f"{imported.prefix}: {imported.result}, {imported.frames} frames, {imported.events} events")
+    latency_ms = options.latency_ms
+    if latency_ms is None:
+        latency_ms, likeness = answer_latency_ms(load_runs(learning, size=(128, 128)))
+        say(f"the player answers {latency_ms:g} ms after the page has drawn (correlation {likeness:.2f})")
+    runs = load_runs(learning, size=(options.size, options.size), latency_ms=latency_ms)
+    say(f"{sum(run.num_steps for run in runs)} steps in {len(runs)} runs")
+    # Its own mirroring would ask for a mirror image of the key e.
+    shown = [Shown(run, mirrored=mirrored) for run in runs for mirrored in (False, True)]
+    config = CloningConfig(epochs=1000, minutes=options.minutes, lines=True)
+    learned = clone(shown, policy, config)
+    say(f"trained: {len(learned.curve)} epochs, best {learned.best.epoch}")
+    return policy
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--games", type=int, default=16, help="recorded games")
@@ -208,6 +230,7 @@ def main() -> int:
     parser.add_argument(
         "--data", type=Path, nargs="*", default=[], help="learn from these recordings, of earlier runs, too"
     )
+    parser.add_argument("--policy", type=Path, help="score this one, and train none")
     parser.add_argument("--output", type=Path, default=Path("demo_output"))
     options = parser.parse_args()
     console, start = Console(highlight=False), time.monotonic()
@@ -226,26 +249,10 @@ def main() -> int:
         say(f"recording {options.games} games into {data}")
         scores = record_at_once(options, folder, data, fresh(options.games), say)
         results.append(Result("player", tuple(scores)))
-    learning = folder / "learning"
-    for source in (data, *options.data):
-        for metadata in downloads(source):
-            imported = import_reacture(metadata, learning)
-            say(f"{imported.prefix}: {imported.result}, {imported.frames} frames, {imported.events} events")
-    latency_ms = options.latency_ms
-    if latency_ms is None:
-        latency_ms, likeness = answer_latency_ms(load_runs(learning, size=(128, 128)))
-        say(f"the player answers {latency_ms:g} ms after the page has drawn (correlation {likeness:.2f})")
-    runs = load_runs(learning, size=(options.size, options.size), latency_ms=latency_ms)
-    say(f"{sum(run.num_steps for run in runs)} steps in {len(runs)} runs")
-    # Its own mirroring would ask for a mirror image of the key e.
-    shown = [Shown(run, mirrored=mirrored) for run in runs for mirrored in (False, True)]
-    config = CloningConfig(epochs=1000, minutes=options.minutes, lines=True)
-    learned = clone(shown, folder / "policy.safetensors", config)
-    say(f"trained: {len(learned.curve)} epochs, best {learned.best.epoch}")
+    agent = options.policy or train(options, folder, data, say)
 
     profile = write_profile(folder / "live.toml", options.seconds, "--quality", options.quality)
     seeds = fresh(options.episodes)
-    agent = folder / "policy.safetensors"
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         for names in (("agent",), ("random, fresh", "random, held")):  # the agent alone: it must be in time
             jobs = [pool.submit(score, profile, options.size, name, agent, seeds) for name in names]
