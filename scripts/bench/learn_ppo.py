@@ -57,6 +57,7 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=1, help="seeds at a time")
     parser.add_argument("--envs", type=int, default=1, help="games side by side for each seed")
     parser.add_argument("--evaluate-every", type=int, default=8000, help="steps")
+    parser.add_argument("--evaluation-episodes", type=int, default=6, help="in each: the best policy is kept")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a hyperparameter")
     parser.add_argument("--episodes", type=int, default=10, help="of each at the end, in lockstep")
     parser.add_argument("--real-episodes", type=int, default=5, help="of each seed's policy, in real time")
@@ -115,6 +116,7 @@ def train_seeds(options: argparse.Namespace, policy: Path, folder: Path) -> list
         for seed in range(first, min(first + options.at_once, options.seeds)):
             words = ["--from", policy, "--minutes", options.minutes, "--seed", seed, "--output", folders[seed]]
             words += ["--time", "lockstep", "--envs", options.envs, "--evaluate-every", options.evaluate_every]
+            words += ["--evaluation-episodes", options.evaluation_episodes]
             words += ["--data", recordings] if recordings.exists() else []
             words += [word for pair in options.set for word in ("--set", pair)]
             command = [sys.executable, "-m", "gameon_env", "train", "ppo", options.game, *map(str, words)]
