@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from gameon_env import __version__
@@ -145,6 +146,20 @@ def test_a_machine_that_cannot_follow_loses_no_frame(page: Browser, server: WebS
     run(page, "await marked.play(80, [], true);")
     assert finish(page)["failed"] == 0
     check(download(page), [6 * (i + 1) for i in range(80)], (540, 960))
+
+
+def test_nothing_is_kept_open_for_what_was_sent(page: Browser, server: WebServer) -> None:
+    """An answer that nobody read kept a pipe, and the browser what was sent: 66 MB a minute."""
+    start(page, server.url)
+
+    def sent(samples: int) -> int:
+        play(page, samples)
+        run(page, "await marked.until(() => marked.recorder.status.unsavedBytes === 0);")
+        return sum(process.num_fds() for process in psutil.Process(page.driver.service.process.pid).children(True))
+
+    first, *_, last = [sent(10 * k) for k in range(2, 9)]
+    finish(page)
+    assert last - first < 8  # 4 streams, 6 times
 
 
 def test_the_version_is_ours(page: Browser, server: WebServer) -> None:

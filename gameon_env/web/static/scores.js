@@ -16,7 +16,7 @@ export async function keepScore(score) {
   const kept = [...stored(), score].sort((a, b) => b.score - a.score).slice(0, MOST);
   write(STORE, kept);
   try {
-    await fetch("api/scores", {
+    const answer = await fetch("api/scores", {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(score),

@@ -155,7 +155,10 @@ class ServerSink {
 
   async #postOnce(what, request) {
     const answer = await fetch(`${this.#address}/${what}`, request);
-    if (answer.ok) return;
+    if (answer.ok) {
+      await answer.arrayBuffer(); // one that nobody reads keeps its pipe, and the browser what was sent
+      return;
+    }
     const said = await answer.json().catch(() => null);
     const message = said?.error ?? `the server answered ${answer.status}`;
     throw answer.status >= 500 && answer.status !== 507 ? new Error(message) : new RefusedError(message);
