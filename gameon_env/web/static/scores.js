@@ -21,6 +21,7 @@ export async function keepScore(score) {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(score),
     });
+    await answer.arrayBuffer(); // an answer that nobody reads keeps its pipe
   } catch (error) {
     console.info("no server keeps scores; this browser does", error);
   }
