@@ -105,7 +105,17 @@ def _temporary_folder() -> Iterator[Path]:
     try:
         yield folder
     finally:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Also where the helpers of a browser that was killed still write there for a moment."""
+    deadline = time.monotonic() + _END_S
+    while True:
         shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists() or time.monotonic() > deadline:
+            return
+        time.sleep(_LOOK_EVERY_S)
 
 
 @contextlib.contextmanager
