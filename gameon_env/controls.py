@@ -273,3 +273,15 @@ class StepBinner:
 
     def _place(self, name: str, value_px: float) -> float:
         return (value_px - self.origin[MOUSE_POSITION.index(name)]) / self.controls.scale_of(name) - 1
+
+
+def held_before(events: Iterable[InputEvent], held: Iterable[str]) -> set[str]:
+    """Which keys and buttons were down before ``events``, in order, of those that were ``held`` while they came.
+
+    It does not matter which of the events had happened when ``held`` was asked for: the first event of a control tells
+    how it was before, so that no event is missed or counted twice.
+    """
+    before = set(held)
+    for event in reversed([event for event in events if event.control in BUTTONS]):
+        (before.discard if event.value >= 0.5 else before.add)(event.control)
+    return before

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gameon_env.clock import now_ns
-from gameon_env.controls import StepBinner
+from gameon_env.controls import StepBinner, held_before
 from gameon_env.desktop.listen import Listener, open_listener
 from gameon_env.envs.desktop_env import DesktopEnv
 from gameon_env.errors import InputError
 from gameon_env.events import InputEvent
-from gameon_env.keys import BUTTONS, MOUSE_POSITION
+from gameon_env.keys import MOUSE_POSITION
 from wrappers.record_episode import RecordEpisode
 
 Observation = npt.NDArray[np.uint8]
@@ -111,12 +111,13 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action], 
     def _start_binning(self, since_ns: int) -> None:
         listener = self._listener
         assert listener is not None
+        held = listener.held()  # before the events are taken, so that none happens between the two
         since = [event for event in listener.drain() if event.t_ns >= since_ns and event.control not in MOUSE_POSITION]
-        held = set(listener.held())
-        for event in reversed([event for event in since if event.control in BUTTONS]):
-            (held.discard if event.value >= 0.5 else held.add)(event.control)
         self._binner = StepBinner(
-            self._desktop.controls, held, origin=self._desktop.game_origin, pointer=listener.pointer()
+            self._desktop.controls,
+            held_before(since, held),
+            origin=self._desktop.game_origin,
+            pointer=listener.pointer(),
         )
         self._binner.add(since)
         self._focused = True

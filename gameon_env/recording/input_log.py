@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from gameon_env.clock import now_ns
+from gameon_env.controls import held_before
 from gameon_env.events import InputEvent
 from gameon_env.keys import BUTTONS, MOUSE_POSITION
 
@@ -81,22 +82,12 @@ class InputLog:
         axes = self._sticks.axes() if self._sticks is not None else {}
         begun_ns = now_ns()
         self._waiting = [InputEvent(begun_ns, control, value) for control, value in axes.items()]
-        self._held = set(self.held())
+        self._held = self._held_at(begun_ns, act=False)
         return frozenset(self._held)
 
     def hear(self) -> None:
         """Take in what has happened; hotkeys act at once. Raises ``InputError`` where the display is gone."""
-        for source in self._sources:
-            for event in source.drain():
-                action = self._hotkeys.get(event.control)
-                if action is not None:
-                    if event.value >= 0.5:
-                        action()
-                elif event.control in MOUSE_POSITION:
-                    self._pointer[event.control] = event
-                    self._note_pointer(event)
-                elif self._may_be_stored(event.control):
-                    self._waiting.append(event)
+        self._gather(act=True)
         now = now_ns()
         for event in self._pointer.values():  # the window may have moved under it, or it went elsewhere in a pause
             self._note_pointer(replace(event, t_ns=max(now, event.t_ns)))
@@ -117,13 +108,36 @@ class InputLog:
         self._waiting = [event for event in self._waiting if event.t_ns >= until_ns]
 
     def catch_up(self, at_ns: int) -> list[InputEvent]:
-        """After a pause that ended at ``at_ns``: the changes that make what was held into what is held now."""
-        now = set(self.held())
+        """After a pause that ended at ``at_ns``: the changes that make what was held into what was held then.
+
+        Events before that are forgotten; later ones are still to be taken.
+        """
+        now = self._held_at(at_ns, act=True)
+        self.skip(at_ns)
         changed = [InputEvent(at_ns, control, 0.0) for control in sorted(self._held - now)]
         changed += [InputEvent(at_ns, control, 1.0) for control in sorted(now - self._held)]
         self._held = now
         self.stored += len(changed)
         return changed
+
+    def _held_at(self, at_ns: int, *, act: bool) -> set[str]:
+        """What was down then: what is down now, without what has happened since, which is still to be taken."""
+        held = self.held()  # before the events are gathered, so that none happens between the two
+        self._gather(act=act)
+        return held_before(sorted((e for e in self._waiting if e.t_ns >= at_ns), key=lambda event: event.t_ns), held)
+
+    def _gather(self, act: bool) -> None:
+        for source in self._sources:
+            for event in source.drain():
+                hotkey = self._hotkeys.get(event.control)
+                if hotkey is not None:
+                    if act and event.value >= 0.5:
+                        hotkey()
+                elif event.control in MOUSE_POSITION:
+                    self._pointer[event.control] = event
+                    self._note_pointer(event)
+                elif self._may_be_stored(event.control):
+                    self._waiting.append(event)
 
     def _may_be_stored(self, control: str) -> bool:
         if control in self._hotkeys:

@@ -160,8 +160,9 @@ class RecorderLoop:
     def _write_events(self, now: int) -> None:
         parts = self._parts
         parts.follow_window()
-        parts.log.hear()
-        for turn in parts.attention.turns():
+        turns = parts.attention.turns()
+        parts.log.hear()  # afterwards: what happened before a turn is heard when the turn is made
+        for turn in turns:
             self._turn(turn)
         until_ns = parts.attention.known_until(now - SETTLE_NS)
         if self._gap is None:
@@ -174,7 +175,6 @@ class RecorderLoop:
         if turn.recording == (self._gap is None):
             return
         if turn.recording:
-            parts.log.skip(turn.t_ns)
             self._close_gap(turn.t_ns)
             self._store(parts.log.catch_up(turn.t_ns))
             for track in parts.tracks:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gameon_env.controls import ActionEncoder, Command, Controls, StepBinner
+from gameon_env.controls import ActionEncoder, Command, Controls, StepBinner, held_before
 from gameon_env.errors import ActionError, ProfileError, UnknownNameError
 from gameon_env.events import InputEvent
 
@@ -146,3 +146,22 @@ def test_nothing_is_lost_or_used_twice(raw: list[tuple[int, str, int]], ends: li
         assert sum(int(step.presses[i]) for step in steps) == expected_presses[name]
         assert (name in binner.held) == down[name]
     assert sum(float(step.inputs[2]) for step in steps) == sum(e.value for e in events if e.control == "mouse:dx")
+
+
+@given(
+    st.sets(st.sampled_from(["key:a", "key:b", "mouse:left"])),
+    st.lists(st.sampled_from(["key:a", "key:b", "mouse:left", "mouse:dx"]), max_size=12),
+    st.data(),
+)
+def test_what_was_held_before_does_not_depend_on_when_it_is_asked(
+    before: set[str], touched: list[str], data: st.DataObject
+) -> None:
+    held, events, states = set(before), [], [set(before)]
+    for t_ns, control in enumerate(touched):
+        down = control not in held
+        if control != "mouse:dx":
+            held ^= {control}
+        events.append(InputEvent(t_ns, control, float(down)))
+        states.append(set(held))
+    asked_after = data.draw(st.integers(0, len(events)))
+    assert held_before(events, states[asked_after]) == before
