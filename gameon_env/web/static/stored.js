@@ -7,6 +7,7 @@ import { STREAMS, assembleFiles } from "./recording_files.js";
 const FOLDER = "reacture";
 const METADATA = "metadata.json";
 const LEAST_FREE_BYTES = 32 << 20;
+const NEARLY_FULL_BYTES = 8 << 20; // two segments
 const MOST_BLOB_BYTES = 512 << 20;
 
 /** Room for a new recording: its `prefix`, and `keep(name, bytes)`, which gives back what was kept as a blob. */
@@ -79,7 +80,10 @@ class FolderStore {
       await writer.close();
       return await file.getFile();
     } catch (error) {
-      throw error.name === "QuotaExceededError" ? new Error(fullMessage()) : error;
+      if (error.name === "QuotaExceededError") throw new Error(fullMessage());
+      // Chromium may say no more than that a pipe broke.
+      const { quota, usage } = await navigator.storage.estimate();
+      throw quota - usage < NEARLY_FULL_BYTES ? new Error(fullMessage()) : error;
     }
   }
 
