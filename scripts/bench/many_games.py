@@ -4,7 +4,9 @@
 
 ``native`` is this project's vector environment (a thread a game), ``pinned`` the same with each game kept to one
 processor core, ``async`` Gymnasium's (a process a game, observations in shared memory). Random actions; resets are left
-out. Each row says how many times the throughput of its mode's first row it reaches.
+out. All of a mode are open at once and take turns, so that whatever else the machine does hits all alike; a rate is the
+median of the rounds. Each row says how many times the throughput of its mode's first row it reaches (the median of the
+rounds' own ratios).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import argparse
 import os
 import statistics
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import gymnasium
@@ -22,63 +25,78 @@ import psutil
 import gameon_env
 
 HOLD_STEPS = 8
-ROUNDS = 4
+MODES: dict[str, dict[str, Any]] = {"native": {}, "pinned": {"pinned": True}, "async": {}}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--game", default="doom")
     parser.add_argument("--games", type=int, nargs="+", default=[1, 2, 4, 8])
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--modes", nargs="+", default=["native", "async"], choices=["native", "pinned", "async"])
+    parser.add_argument("--steps", type=int, default=400, help="of all games together, in each round")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--modes", nargs="+", default=["native", "async"], choices=MODES)
     parser.add_argument("--size", type=int, default=84)
     options = parser.parse_args()
     print(f"{options.game}, {options.size}x{options.size} observations, {os.cpu_count()} cores")
-    print("mode    games  steps/s  of one   CPU ms a step   of it game, X, Python   first reset s   load")
+    print(
+        "mode    games  steps/s  of one (lowest, highest)  CPU ms a step   of it game, X, Python   first reset s   load"
+    )
     for mode in options.modes:
-        one = 0.0
-        for games in options.games:
-            rate, row = measure(mode, options.game, games, options.steps, options.size)
-            one = one or rate
-            print(
-                f"{mode:<7} {games:5}  {rate:7.0f}  {rate / one:6.2f}   {row}   {os.getloadavg()[0]:5.1f}", flush=True
-            )
+        with ExitStack() as stack:
+            players = [Player(mode, options.game, games, options.size, stack) for games in options.games]
+            for _ in range(options.rounds):
+                for player in players:
+                    player.play(options.steps)
+        for player in players:
+            print(player.row(players[0].rates), flush=True)
 
 
-def measure(mode: str, game: str, games: int, steps: int, size: int) -> tuple[float, str]:
-    """Steps a second of all games together, the median of some rounds; and the rest of the row."""
-    more: dict[str, Any] = {"pinned": True} if mode == "pinned" else {}
-    envs = gymnasium.make_vec(
-        gameon_env.ENV_ID, num_envs=games, vectorization_mode="async" if mode == "async" else "vector_entry_point",
-        game=game, time="lockstep", observation_size=(size, size), **more,
-    )  # fmt: skip
-    try:
+class Player:
+    """So many games that are played together."""
+
+    def __init__(self, mode: str, game: str, games: int, size: int, stack: ExitStack) -> None:
+        self.mode, self.games = mode, games
+        self._envs = gymnasium.make_vec(
+            gameon_env.ENV_ID, num_envs=games, vectorization_mode="async" if mode == "async" else "vector_entry_point",
+            game=game, time="lockstep", observation_size=(size, size), **MODES[mode],
+        )  # fmt: skip
+        stack.callback(self._envs.close)
         start = time.perf_counter()
-        envs.reset(seed=7)
-        reset_s = time.perf_counter() - start
-        rng, shape = np.random.default_rng(1), envs.action_space.shape
+        self._envs.reset(seed=7)
+        self._reset_s = time.perf_counter() - start
+        self._rng = np.random.default_rng(1)
+        self._done = 0
+        self._used = dict.fromkeys(("game", "X", "Python"), 0.0)
+        self.rates: list[float] = []
+
+    def play(self, steps: int) -> None:
+        """A round; others wait meanwhile."""
+        shape = self._envs.action_space.shape
         assert shape is not None
-        rates, done = [], 0
-        before = cpu_s()
-        for _ in range(ROUNDS):
-            spent, round_done = 0.0, 0
-            for step in range(steps // ROUNDS):
-                if step % HOLD_STEPS == 0:
-                    actions = (rng.random(shape) < 0.4).astype(np.float32)
-                start = time.perf_counter()
-                _, _, terminated, truncated, _ = envs.step(actions)
-                spent += time.perf_counter() - start
-                round_done += games
-                if (terminated | truncated).any():
-                    envs.reset()
-                    break
-            rates.append(round_done / spent)
-            done += round_done
-        used = {name: max(seconds - before[name], 0.0) / done * 1e3 for name, seconds in cpu_s().items()}
-    finally:
-        envs.close()
-    parts = f"{used['game']:6.2f} {used['X']:5.2f} {used['Python']:7.2f}"
-    return statistics.median(rates), f"{sum(used.values()):13.2f}   {parts:>22}   {reset_s:13.1f}"
+        before, spent = cpu_s(), 0.0
+        for step in range(steps // self.games):
+            if step % HOLD_STEPS == 0:
+                actions = (self._rng.random(shape) < 0.4).astype(np.float32)
+            start = time.perf_counter()
+            _, _, terminated, truncated, _ = self._envs.step(actions)
+            spent += time.perf_counter() - start
+            if (terminated | truncated).any():
+                self._envs.reset()
+        for name, seconds in cpu_s().items():
+            self._used[name] += max(seconds - before[name], 0.0)
+        done = steps // self.games * self.games
+        self._done += done
+        self.rates.append(done / spent)
+
+    def row(self, ones: list[float]) -> str:
+        ratios = [rate / one for rate, one in zip(self.rates, ones, strict=True)]
+        used = {name: seconds / self._done * 1e3 for name, seconds in self._used.items()}
+        of_one = f"{statistics.median(ratios):5.2f} ({min(ratios):.2f}, {max(ratios):.2f})"
+        parts = f"{used['game']:6.2f} {used['X']:5.2f} {used['Python']:7.2f}"
+        return (
+            f"{self.mode:<7} {self.games:5}  {statistics.median(self.rates):7.0f}  {of_one:<24}  "
+            f"{sum(used.values()):13.2f}   {parts:>22}   {self._reset_s:13.1f}   {os.getloadavg()[0]:5.1f}"
+        )
 
 
 def cpu_s() -> dict[str, float]:
