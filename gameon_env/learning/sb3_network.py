@@ -61,7 +61,8 @@ class CloneFeatures(BaseFeaturesExtractor):
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """``(N, 3 * stack, H, W) float32`` in [0, 1] to ``(N, features_dim)``."""
-        features: torch.Tensor = self.network(observations.permute(0, 2, 3, 1))
+        # Channels last in memory as well: convolutions then take two thirds of the time (measured on one core).
+        features: torch.Tensor = self.network(observations.permute(0, 2, 3, 1).contiguous())
         return features
 
 
