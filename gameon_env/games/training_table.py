@@ -60,6 +60,7 @@ _ON_POLICY = {
     "sharpness": _POSITIVE,
     "value_steps": _STEPS,
     "separate_values": Allowed(bool),
+    "frozen_sight": Allowed(bool),
 }
 _PROXIMAL = {
     **_ON_POLICY,
@@ -102,6 +103,7 @@ OWN: dict[str, str] = {
     "sharpness": "what a cloned player's logits are multiplied by: more is nearer to its most likely action",
     "value_steps": "steps at the start in which a cloned player plays and only the value function learns",
     "separate_values": "the value function sees the game by a network of its own",
+    "frozen_sight": "PPO and A2C: the convolutions stay as they were learned from recordings",
     "offline_steps": "updates from recordings in the replay buffer before it plays",
 }
 

@@ -94,6 +94,11 @@ class CloneNetwork(nn.Module):
 
     def forward(self, stacked: torch.Tensor) -> torch.Tensor:
         """``(N, H, W, 3 * stack)`` uint8, or float in 0..255, oldest frame first, to ``(N, outputs)`` logits."""
+        logits: torch.Tensor = self.head(self.body(self.see(stacked)))
+        return logits
+
+    def see(self, stacked: torch.Tensor) -> torch.Tensor:
+        """Frames, as for :meth:`forward`, to what the two readings found, ``(N, ...)`` float32: nearly all the work."""
         near = self.near(stacked.permute(0, 3, 1, 2).float())  # the first batch norm brings the scale in order
         far = self.far(near)
         grid = functional.relu(self.squeeze(far))
@@ -105,8 +110,7 @@ class CloneNetwork(nn.Module):
         found = [self._positions(self.points(mixed)), grid.flatten(1)]
         if self.lines is not None:
             found.append(mixed.amax(dim=(2, 3)))
-        logits: torch.Tensor = self.head(self.body(torch.cat(found, dim=1)))
-        return logits
+        return torch.cat(found, dim=1)
 
     def _positions(self, heat: torch.Tensor) -> torch.Tensor:
         share = torch.softmax(self.sharpness * heat.float().flatten(2), dim=2).view_as(heat)

@@ -144,6 +144,7 @@ def _new_agent(spec: RunSpec, env: VecEnv) -> BaseAlgorithm:
         device=spec.device,
         seed=spec.seed,
         separate_values=bool(settings.own.get("separate_values", False)),
+        frozen_sight=bool(settings.own.get("frozen_sight", False)),
         **settings.hyperparameters,
     )
 

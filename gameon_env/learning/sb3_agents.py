@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from gameon_env.errors import PolicyError, UnknownNameError
 from gameon_env.learning.sb3_env import check_algorithm
-from gameon_env.learning.sb3_network import CloneFeatures, coding_of
+from gameon_env.learning.sb3_network import CloneFeatures, FrozenSightPolicy, coding_of
 from gameon_env.optional import require
 
 require("stable_baselines3", "Training agents")
 import torch  # noqa: E402
 from stable_baselines3 import A2C, DQN, PPO, SAC  # noqa: E402
 from stable_baselines3.common.base_class import BaseAlgorithm  # noqa: E402
+from stable_baselines3.common.policies import BasePolicy  # noqa: E402
 from stable_baselines3.common.vec_env import VecEnv  # noqa: E402
 
 _NET_ARCH = {"sac": [256]}
@@ -33,6 +34,7 @@ class AgentSpec:
     network_kwargs: Mapping[str, Any] = field(default_factory=dict)
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     separate_values: bool = False
+    frozen_sight: bool = False
 
 
 def make_agent(
@@ -42,6 +44,7 @@ def make_agent(
     network: str = "clone",
     network_kwargs: Mapping[str, Any] | None = None,
     separate_values: bool = False,
+    frozen_sight: bool = False,
     **hyperparameters: Any,
 ) -> BaseAlgorithm:
     """An agent of Stable-Baselines3 for an environment of :func:`make_sb3_env`.
@@ -53,11 +56,13 @@ def make_agent(
         network_kwargs: of the :class:`~gameon_env.learning.network.CloneNetwork`, as ``lines=True``.
         separate_values: the value function of PPO, A2C and RecurrentPPO sees the game by a network of its own: what it
             learns then changes nothing of what a clone does. It takes twice the time.
+        frozen_sight: PPO and A2C with the cloned player's network keep its convolutions as they were learned from
+            recordings; actor and value function learn to act on what those find. It takes a third of the time.
         hyperparameters: of the algorithm, in JSON's types, so that :func:`save_agent` can keep them.
 
     Raises:
         UnknownNameError: no such algorithm or network.
-        PolicyError: a hyperparameter that the algorithm does not have.
+        PolicyError: a hyperparameter that the algorithm does not have, or ``frozen_sight`` where that cannot be.
         MissingPartError: recurrent_ppo without sb3-contrib.
     """
     check_algorithm(algorithm)
@@ -70,11 +75,14 @@ def make_agent(
             "features_extractor_kwargs": dict(network_kwargs or {}),
             "net_arch": _NET_ARCH.get(algorithm, []),
         }
-    if separate_values:
+    if frozen_sight and (network != "clone" or algorithm not in ("ppo", "a2c")):
+        raise PolicyError(f"frozen_sight is for ppo and a2c with network='clone'; this is {algorithm} with {network!r}")
+    if separate_values or frozen_sight:
         policy_kwargs["share_features_extractor"] = False
+    policy: str | type[BasePolicy] = "CnnLstmPolicy" if algorithm == "recurrent_ppo" else "CnnPolicy"
     try:
         agent: BaseAlgorithm = _class_of(algorithm)(
-            "CnnLstmPolicy" if algorithm == "recurrent_ppo" else "CnnPolicy",
+            FrozenSightPolicy if frozen_sight else policy,
             env,
             policy_kwargs=policy_kwargs,
             **hyperparameters,
@@ -82,7 +90,7 @@ def make_agent(
     except TypeError as error:
         raise PolicyError(f"{algorithm} cannot be made with {sorted(hyperparameters)}: {error}") from error
     vars(agent)["gameon_spec"] = AgentSpec(
-        algorithm, network, dict(network_kwargs or {}), dict(hyperparameters), separate_values
+        algorithm, network, dict(network_kwargs or {}), dict(hyperparameters), separate_values, frozen_sight
     )
     return agent
 

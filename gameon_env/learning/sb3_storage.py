@@ -106,6 +106,7 @@ def load_agent(path: str | Path, env: VecEnv, **hyperparameters: Any) -> BaseAlg
             network=spec.network,
             network_kwargs=spec.network_kwargs,
             separate_values=spec.separate_values,
+            frozen_sight=spec.frozen_sight,
             **made,
         )
         _check_env(header, agent, path)

@@ -322,6 +322,29 @@ def test_values_with_eyes_of_their_own_leave_the_actor_alone(episodes: list[Epis
         pretrain(agent, sessions, replace(QUICK, values_only=True), progress=False)
 
 
+def test_frozen_sight_learns_by_its_last_layers_alone(episodes: list[Episode], tmp_path: Path) -> None:
+    env = environment("ppo")
+    agent: Any = make_agent("ppo", env, seed=0, device="cpu", frozen_sight=True, n_steps=64, batch_size=32, n_epochs=2)
+    pretrain(agent, episodes, replace(QUICK, epochs=1), progress=False)
+    before = {name: tensor.clone() for name, tensor in agent.policy.state_dict().items()}
+    agent.learn(128)
+    moved = {name for name, tensor in agent.policy.state_dict().items() if not torch.equal(before[name], tensor)}
+    assert moved == {name for name in before if "network.body" in name or name.startswith(("action_net", "value_net"))}
+    observations = torch.from_numpy(env.reset()[:1])
+    with torch.no_grad():
+        actions, values, _ = agent.policy(observations, deterministic=True)
+        assert torch.allclose(values, agent.policy.predict_values(observations), atol=1e-5)
+        assert torch.equal(actions, agent.policy.get_distribution(observations).get_actions(deterministic=True))
+    save_agent(agent, tmp_path / "agent.safetensors")
+    again: Any = load_agent(tmp_path / "agent.safetensors", env)
+    again.policy.set_training_mode(False)
+    with torch.no_grad():
+        assert torch.equal(actions, again.policy(observations, deterministic=True)[0])
+    for algorithm, network in (("ppo", "nature"), ("recurrent_ppo", "clone")):
+        with pytest.raises(PolicyError, match="frozen_sight is for ppo and a2c"):
+            make_agent(algorithm, environment(algorithm), network=network, frozen_sight=True)
+
+
 def _parts(episode: Episode) -> dict[str, Any]:
     names = ("path", "metadata", "controls", "fps", "num_steps", "inputs", "is_valid", "video")
     return {name: getattr(episode, name) for name in names}
