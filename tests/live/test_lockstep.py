@@ -17,22 +17,16 @@ import pytest
 from gameon_env.desktop.lockstep.lockstep_error import LockstepError
 from gameon_env.desktop.lockstep.session import LockstepSession
 from gameon_env.desktop.process import GameProcess
+from tests.live._lockstep_play import LONG, SECOND, compiled, launch, measured, play
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("cc") is None, reason="lockstep needs Linux and a C compiler"
 )
 
-SECOND = 1_000_000_000
-LONG = 1000 * SECOND
-"""How long each wait of the probe takes: in real time the tests would never end."""
-
 
 @pytest.fixture(scope="module")
 def probe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    program = tmp_path_factory.mktemp("probe") / "probe"
-    source = Path(__file__).with_name("lockstep_probe.c")
-    subprocess.run(["cc", "-O1", str(source), "-o", str(program), "-pthread"], check=True)
-    return str(program)
+    return compiled("lockstep_probe.c", tmp_path_factory.mktemp("probe"))
 
 
 @pytest.fixture
@@ -40,33 +34,6 @@ def session() -> Iterator[LockstepSession]:
     session = LockstepSession(limit_s=10)
     yield session
     session.close()
-
-
-def launch(session: LockstepSession, *command: str, seed: int = 1) -> GameProcess:
-    variables = session.launch(command[0], seed)
-    game = GameProcess.launch(command, display=None, env=variables)
-    session.begin(lambda: game.poll() is None)
-    return game
-
-
-def play(session: LockstepSession, *command: str, seed: int = 1, most: int = 60) -> str:
-    """Run to its end. Returns what it printed."""
-    with launch(session, *command, seed=seed) as game:
-        for _ in range(most):
-            if session.clock.abandoned:
-                break
-            session.advance(500 * SECOND)
-        deadline = time.monotonic() + 10
-        while game.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.001)
-        assert game.poll() == 0, game.output_tail()
-        return game.output_tail(1000)
-
-
-def measured(text: str) -> dict[str, tuple[int, int]]:
-    """``{what: (ns that it took, its result)}``"""
-    rows = [line.split() for line in text.splitlines()]
-    return {row[0]: (int(row[1]), int(row[2])) for row in rows if len(row) == 3}
 
 
 @pytest.mark.parametrize(("what", "count"), [("sleeps", 7), ("files", 11), ("locks", 15), ("timers", 9)])

@@ -84,6 +84,8 @@ HOOK int cnd_broadcast(cnd_t *condition) {
 
 static int is_shared_semaphore(sem_t *semaphore) { return ((int *)semaphore)[2] == 128; /* glibc's own field */ }
 
+static uint64_t key_of(sem_t *semaphore) { return (uint64_t)semaphore | SEMAPHORE; }
+
 static int try_semaphore(void *semaphore) { return REAL(sem_trywait)(semaphore) == 0; }
 
 static int wait_semaphore(struct slot *me, sem_t *semaphore, int64_t wake) {
@@ -97,7 +99,7 @@ static int wait_semaphore(struct slot *me, sem_t *semaphore, int64_t wake) {
             errno = ETIMEDOUT;
             return -1;
         }
-        if (shim_wait(me, (uint64_t)semaphore, wake, EVERY_BIT) == BY_SIGNAL) {
+        if (shim_wait(me, key_of(semaphore), wake, EVERY_BIT) == BY_SIGNAL) {
             errno = EINTR;
             return -1;
         }
@@ -122,6 +124,7 @@ HOOK int sem_clockwait(sem_t *restrict semaphore, clockid_t clock, const struct 
 HOOK int sem_post(sem_t *semaphore) {
     struct slot *me = ENTER("sem_post");
     int result = REAL(sem_post)(semaphore);
-    if (me) shim_wake(me, (uint64_t)semaphore, 1, EVERY_BIT);
+    if (me) shim_wake(me, key_of(semaphore), 1, EVERY_BIT);
+    else shim_posted();
     return result;
 }

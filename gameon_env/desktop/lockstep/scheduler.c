@@ -89,10 +89,28 @@ static void give(struct slot *slot, int32_t reason, int anew) {
     if (slot->tid != (int32_t)lockstep_tid || !lockstep_tid) wake_later(&slot->go);
 }
 
+/* A handler cannot take the lock, which the thread that it came upon may hold. So whoever waits for a semaphore in its
+   process looks again. */
+static void hear_handlers(void) {
+    for (uint32_t i = 0; i < lockstep->used; i++) {
+        struct slot *from = &lockstep->slots[i];
+        if (!__atomic_load_n(&from->posted, __ATOMIC_RELAXED)) continue;
+        __atomic_store_n(&from->posted, 0, __ATOMIC_SEQ_CST);
+        for (uint32_t j = 0; j < lockstep->used; j++) {
+            struct slot *slot = &lockstep->slots[j];
+            if (slot->state != WAITING || slot->pid != from->pid || !(slot->key & SEMAPHORE)) continue;
+            slot->state = READY;
+            slot->reason = BY_WAKE;
+            slot->order = ++lockstep->order;
+        }
+    }
+}
+
 /* With the lock held and the turn nobody's: the one that may go on now, or the earliest, or the controller. */
 void lockstep_dispatch(void) {
     struct slot *ready = 0, *look = 0, *first = 0;
     if (lockstep->holder >= 0) return;
+    hear_handlers();
     for (uint32_t i = 0; i < lockstep->used; i++) {
         struct slot *slot = &lockstep->slots[i];
         if (slot->state == READY && (!ready || slot->order < ready->order)) ready = slot;

@@ -18,7 +18,8 @@ class Slot(ctypes.Structure):
     _fields_ = (
         ("state", _i32), ("pid", _i32), ("tid", _i32), ("reason", _i32),
         ("key", _u64), ("order", _u64), ("handle", _u64), ("wake", _i64), ("looked", _u64),
-        ("go", _u32), ("bits", _u32), ("real", _u32), ("index", _u32), ("parked", _u32), ("spare", _u32),
+        ("go", _u32), ("bits", _u32), ("real", _u32), ("index", _u32),
+        ("parked", _u32), ("posted", _u32), ("looks", _u32), ("spare", _u32),
         ("where", ctypes.c_char * 32),
     )  # fmt: skip
 

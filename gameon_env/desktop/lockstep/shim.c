@@ -172,6 +172,10 @@ int shim_wake(struct slot *me, uint64_t key, int count, uint32_t bits) {
     return woken;
 }
 
+void shim_posted(void) {
+    if (lockstep && mine) __atomic_store_n(&mine->posted, 1, __ATOMIC_SEQ_CST);
+}
+
 int shim_poll(struct slot *me, int64_t wake, int (*look)(void *), void *what) {
     int found = look(what);
     if (!found && process_settle()) found = look(what);

@@ -9,10 +9,11 @@
 
 #include <stdint.h>
 
-#define LOCKSTEP_VERSION 2u
+#define LOCKSTEP_VERSION 3u
 #define MAX_SLOTS 1024
 #define MAX_DYING 8
 #define NEVER INT64_MAX
+#define SEMAPHORE 1u /* in a key, beside the address: what waits is ready for a wakeup for nothing */
 
 enum { FREE, RUNNING, READY, WAITING, POLLING, OUTSIDE };
 enum { BY_START, BY_WAKE, BY_TIME, BY_LOOK, BY_SIGNAL };
@@ -25,7 +26,8 @@ struct slot {
     uint64_t looked;             /* the round in which it last looked at its files */
     uint32_t go;                 /* futex: counts its turns */
     uint32_t bits, real, index;  /* futex bitset; waits for a server's reply, holding the turn; its own number */
-    uint32_t parked, spare;      /* it waits for its turn, here: whoever gives it may be late to wake it */
+    uint32_t parked, posted;     /* it waits for its turn, here; a signal's handler on it posted a semaphore */
+    uint32_t looks, spare;       /* it looks for signals by itself, and none interrupts it */
     char where[32];
 };
 
