@@ -2,7 +2,10 @@
  * the result. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <mqueue.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -10,7 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +31,14 @@ static int64_t now(clockid_t clock) {
     clock_gettime(clock, &t);
     return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
+
+static struct timespec then(clockid_t clock) {
+    struct timespec t;
+    clock_gettime(clock, &t);
+    t.tv_sec += LONG;
+    return t;
+}
+static const struct timespec wait_long = {LONG, 0};
 
 #define SHOW(name, call)                                                                                               \
     do {                                                                                                               \
@@ -57,12 +75,181 @@ static int handler_posts(void) {
     return 0;
 }
 
+/* ---- streams of a child ---- */
+
+static int streams(const char *self) {
+    char command[PATH_MAX + 16], line[64], *more = 0;
+    size_t room = 0;
+    int a = 0, b = 0;
+    snprintf(command, sizeof command, "%s say", self);
+    FILE *pipe = popen(command, "r");
+    SHOW("fgets", fgets(line, sizeof line, pipe) && !strcmp(line, "one 1\n"));
+    SHOW("fread", fread(line, 1, 6, pipe));
+    SHOW("getline", getline(&more, &room, pipe));
+    SHOW("fscanf", fscanf(pipe, "four %d\n%d", &a, &b));
+    SHOW("getc", getc(pipe) == ' ' && getc(pipe) == 's');
+    int end = fileno(pipe);
+    SHOW("fileno_ready", fcntl(end, F_GETFD) >= 0);
+    SHOW("pclose", pclose(pipe));
+    SHOW("closed_ready", fcntl(end, F_GETFD) < 0);
+    SHOW("shell", system("sleep 1000 & wait $!"));
+    return 0;
+}
+static int say(void) {
+    const char *lines[] = {"one 1\n", "two 2\n", "three\n", "four 4\n5 ", "s\n"};
+    for (int i = 0; i < 5; i++) {
+        sleep(LONG);
+        if (write(1, lines[i], strlen(lines[i])) < 0) return 1;
+    }
+    sleep(LONG);
+    return 0;
+}
+
+/* ---- signals ---- */
+
+static volatile sig_atomic_t alarms;
+static void on_alarm(int number) { alarms += number == SIGALRM; }
+
+static int signals(void) {
+    sigset_t set, before;
+    int number = 0;
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM);
+    signal(SIGALRM, on_alarm);
+    SHOW("sigtimedwait", sigtimedwait(&set, 0, &wait_long));
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    SHOW("sigtimedwait_alarm", (alarm(LONG), sigtimedwait(&set, 0, 0)));
+    SHOW("sigwaitinfo", (alarm(LONG), sigwaitinfo(&set, 0)));
+    SHOW("sigwait", (alarm(LONG), sigwait(&set, &number), number));
+    SHOW("sigsuspend", (alarm(LONG), sigsuspend(&before)));
+    raise(SIGALRM);
+    SHOW("sigsuspend_ready", sigsuspend(&before) < 0 && errno == EINTR);
+    printf("alarms %d 0\n", (int)alarms);
+    return 0;
+}
+
+/* ---- messages ---- */
+
+ssize_t __recvfrom_chk(int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *);
+
+static int ends[2];
+static void *send_twice(void *unused) {
+    for (int i = 0; i < 2; i++) {
+        sleep(LONG / 2);
+        send(ends[1], "x", 1, 0);
+    }
+    return unused;
+}
+static void *send_late(void *unused) {
+    sleep(LONG);
+    send(ends[1], "x", 1, 0);
+    return unused;
+}
+static void *post_late(void *set) {
+    struct sembuf up = {0, 1, 0};
+    sleep(LONG);
+    semop(*(int *)set, &up, 1);
+    return 0;
+}
+static void start(void *(*body)(void *), void *given) {
+    pthread_t thread;
+    pthread_create(&thread, 0, body, given);
+    pthread_detach(thread);
+}
+
+static int messages(void) {
+    char bytes[2][8], message[16] = "hello";
+    struct iovec parts[2] = {{bytes[0], 8}, {bytes[1], 8}};
+    struct mmsghdr heads[2] = {{.msg_hdr = {.msg_iov = parts, .msg_iovlen = 1}}, {.msg_hdr = {.msg_iov = parts + 1, .msg_iovlen = 1}}};
+    struct timespec t;
+    if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends)) return 1;
+    SHOW("recvmmsg", (start(send_twice, 0), recvmmsg(ends[0], heads, 2, 0, 0)));
+    SHOW("recvmmsg_one", (start(send_late, 0), recvmmsg(ends[0], heads, 2, MSG_WAITFORONE, 0)));
+    SHOW("readv", (start(send_late, 0), readv(ends[0], parts, 2)));
+    SHOW("recvfrom_chk", (start(send_late, 0), __recvfrom_chk(ends[0], bytes[0], 8, 8, 0, 0, 0)));
+
+    struct mq_attr shape = {.mq_maxmsg = 1, .mq_msgsize = sizeof message};
+    char name[32];
+    snprintf(name, sizeof name, "/gameon-%d", (int)getpid());
+    mqd_t queue = mq_open(name, O_RDWR | O_CREAT, 0600, &shape);
+    if (queue != (mqd_t)-1) {
+        mq_unlink(name);
+        SHOW("mq_timedreceive", (t = then(CLOCK_REALTIME), mq_timedreceive(queue, message, sizeof message, 0, &t)));
+        SHOW("mq_send_ready", mq_send(queue, message, sizeof message, 0) == 0);
+        SHOW("mq_timedsend", (t = then(CLOCK_REALTIME), mq_timedsend(queue, message, sizeof message, 0, &t)));
+        SHOW("mq_receive_ready", mq_receive(queue, message, sizeof message, 0) == sizeof message);
+    }
+    int set = semget(IPC_PRIVATE, 1, 0600);
+    struct sembuf down = {0, -1, 0};
+    if (set >= 0) {
+        SHOW("semtimedop", semtimedop(set, &down, 1, &wait_long));
+        SHOW("semop", (start(post_late, &set), semop(set, &down, 1)));
+        semctl(set, 0, IPC_RMID);
+    }
+    return 0;
+}
+
+/* ---- by number ---- */
+
+static int numbers(void) {
+    struct timespec limit = wait_long;
+    struct timeval day;
+    struct epoll_event event;
+    struct itimerspec once = {.it_value = wait_long};
+    uint64_t count = 0;
+    int epoll = epoll_create1(0);
+    SHOW("gettimeofday_ready", (syscall(SYS_gettimeofday, &day, 0), day.tv_sec == now(CLOCK_REALTIME) / 1000000000));
+#ifdef SYS_poll
+    SHOW("poll", syscall(SYS_poll, 0, 0, LONG * 1000));
+    SHOW("epoll_wait", syscall(SYS_epoll_wait, epoll, &event, 1, LONG * 1000));
+#endif
+    SHOW("ppoll", syscall(SYS_ppoll, 0, 0, &limit, 0, 8));
+    limit = wait_long;
+    SHOW("pselect6", syscall(SYS_pselect6, 0, 0, 0, 0, &limit, 0));
+    SHOW("epoll_pwait", syscall(SYS_epoll_pwait, epoll, &event, 1, LONG * 1000, 0, 8));
+#ifdef SYS_epoll_pwait2
+    SHOW("epoll_pwait2", syscall(SYS_epoll_pwait2, epoll, &event, 1, &wait_long, 0, 8));
+#endif
+    int timer = (int)syscall(SYS_timerfd_create, CLOCK_MONOTONIC, 0);
+    SHOW("timerfd", (syscall(SYS_timerfd_settime, timer, 0, &once, 0), read(timer, &count, sizeof count)));
+    return 0;
+}
+
+/* ---- limits of sockets, and signals that interrupt a read ---- */
+
+static void catch_alarm(int flags) {
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = flags};
+    sigaction(SIGALRM, &action, 0);
+}
+static int reads(void) {
+    struct timeval limit = {LONG, 0};
+    char byte;
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends)) return 1;
+    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    SHOW("recv_limit", recv(ends[0], &byte, 1, 0) < 0 ? errno : 0);
+    SHOW("read_limit", read(ends[0], &byte, 1) < 0 ? errno : 0);
+    limit.tv_sec = 0;
+    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    catch_alarm(0);
+    SHOW("interrupted", (alarm(LONG), read(ends[0], &byte, 1) < 0 ? errno : 0));
+    signal(SIGUSR1, on_alarm); /* says otherwise, and did not come */
+    SHOW("interrupted_again", (alarm(LONG), read(ends[0], &byte, 1) < 0 ? errno : 0));
+    catch_alarm(SA_RESTART);
+    SHOW("restarted", (alarm(LONG / 2), start(send_late, 0), read(ends[0], &byte, 1)));
+    printf("alarms %d 0\n", (int)alarms);
+    return 0;
+}
+
 int main(int count, char **arguments) {
+    char self[PATH_MAX];
     static const struct {
         const char *name;
         int (*run)(void);
-    } all[] = {{"handler_posts", handler_posts}};
+    } all[] = {{"handler_posts", handler_posts}, {"say", say}, {"signals", signals}, {"messages", messages},
+             {"numbers", numbers}, {"reads", reads}};
     setvbuf(stdout, 0, _IOLBF, 0);
+    if (!realpath("/proc/self/exe", self)) return 9;
+    if (count > 1 && !strcmp(arguments[1], "streams")) return streams(self);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (count > 1 && !strcmp(arguments[1], all[i].name)) return all[i].run();
     return 8;

@@ -38,7 +38,10 @@ int shim_wait(struct slot *me, uint64_t key, int64_t wake, uint32_t bits);
 int shim_wake(struct slot *me, uint64_t key, int count, uint32_t bits);
 void shim_posted(void); /* by a signal's handler, while it is not this thread's turn */
 int shim_poll(struct slot *me, int64_t wake, int (*look)(void *), void *what);
-void shim_signal(struct slot *me, int (*send)(void *), void *what); /* and let it come to who waits */
+int shim_poll_on(struct slot *me, int64_t wake, int (*look)(void *), void *what); /* after signals too that let it */
+void shim_signal(struct slot *me, int number, int (*send)(void *), void *what); /* and let it come to who waits */
+int shim_last_signal(void); /* that interrupted this thread; 0: it is not known */
+int shim_restarts(void);    /* whether a call that was interrupted goes on by itself */
 void shim_leave(struct slot *me); /* pass the turn on, around a call that waits for something real */
 void shim_return(struct slot *me);
 struct slot *shim_child_slot(void);                       /* for a thread or process that is about to begin */
@@ -48,6 +51,8 @@ void shim_end_thread(void);
 void shim_connected_to_x(int file);
 int64_t shim_base(clockid_t clock);
 void timers_forget(void);
+int is_ready(int file, short event);
+int poll_file(struct slot *me, int file, short event, int64_t wake);
 int lock_mutex(struct slot *me, pthread_mutex_t *mutex, int64_t wake);
 int unlock_mutex(struct slot *me, pthread_mutex_t *mutex);
 

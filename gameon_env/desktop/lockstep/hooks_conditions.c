@@ -90,7 +90,7 @@ static int try_semaphore(void *semaphore) { return REAL(sem_trywait)(semaphore) 
 
 static int wait_semaphore(struct slot *me, sem_t *semaphore, int64_t wake) {
     if (is_shared_semaphore(semaphore)) {
-        int found = shim_poll(me, wake, try_semaphore, semaphore);
+        int found = shim_poll_on(me, wake, try_semaphore, semaphore);
         if (found == 0) errno = ETIMEDOUT;
         return found > 0 ? 0 : -1;
     }
@@ -99,7 +99,7 @@ static int wait_semaphore(struct slot *me, sem_t *semaphore, int64_t wake) {
             errno = ETIMEDOUT;
             return -1;
         }
-        if (shim_wait(me, key_of(semaphore), wake, EVERY_BIT) == BY_SIGNAL) {
+        if (shim_wait(me, key_of(semaphore), wake, EVERY_BIT) == BY_SIGNAL && !shim_restarts()) {
             errno = EINTR;
             return -1;
         }

@@ -49,6 +49,17 @@ static int poll_until(struct slot *me, struct pollfd *files, nfds_t count, int64
     return found <= 0 ? found : call.result;
 }
 
+int is_ready(int file, short event) {
+    struct pollfd one = {file, event, 0};
+    return REAL(poll)(&one, 1, 0) != 0;
+}
+
+int poll_file(struct slot *me, int file, short event, int64_t wake) {
+    struct pollfd one = {file, event, 0};
+    struct poll_call call = {&one, 1, 0, 0};
+    return shim_poll(me, wake, look_poll, &call);
+}
+
 HOOK int poll(struct pollfd *files, nfds_t count, int timeout_ms) {
     struct slot *me = ENTER("poll");
     if (!me) return REAL(poll)(files, count, timeout_ms);
@@ -166,56 +177,6 @@ HOOK int epoll_pwait2(
     struct slot *me = ENTER("epoll_pwait2");
     if (!me) return REAL(epoll_pwait2)(file, events, most, timeout, mask);
     return epoll_until(me, file, events, most, timeout ? after(to_ns(timeout)) : NEVER, mask);
-}
-
-/* ---- reads that wait: first see whether there is something ---- */
-
-static void wait_readable(struct slot *me, int file) {
-    struct pollfd one = {file, POLLIN, 0};
-    struct poll_call call = {&one, 1, 0, 0};
-    int saved = errno;
-    int flags = fcntl(file, F_GETFL);
-    if (flags >= 0 && !(flags & O_NONBLOCK)) shim_poll(me, NEVER, look_poll, &call);
-    errno = saved;
-}
-
-HOOK ssize_t read(int file, void *out, size_t size) {
-    struct slot *me = ENTER("read");
-    if (me) wait_readable(me, file);
-    return REAL(read)(file, out, size);
-}
-ssize_t __read_chk(int, void *, size_t, size_t);
-HOOK ssize_t __read_chk(int file, void *out, size_t size, size_t room) {
-    if (size > room) abort();
-    return read(file, out, size);
-}
-
-#define RECEIVE(call)                                                                                                  \
-    struct slot *me = ENTER("recv");                                                                                   \
-    if (me && !(flags & MSG_DONTWAIT)) wait_readable(me, file);                                                        \
-    return call;
-
-HOOK ssize_t recv(int file, void *out, size_t size, int flags) { RECEIVE(REAL(recv)(file, out, size, flags)) }
-HOOK ssize_t recvmsg(int file, struct msghdr *out, int flags) { RECEIVE(REAL(recvmsg)(file, out, flags)) }
-HOOK ssize_t recvfrom(
-    int file, void *restrict out, size_t size, int flags, struct sockaddr *restrict from, socklen_t *restrict length
-) {
-    RECEIVE(REAL(recvfrom)(file, out, size, flags, from, length))
-}
-ssize_t __recv_chk(int, void *, size_t, size_t, int);
-HOOK ssize_t __recv_chk(int file, void *out, size_t size, size_t room, int flags) {
-    if (size > room) abort();
-    return recv(file, out, size, flags);
-}
-HOOK int accept(int file, struct sockaddr *restrict from, socklen_t *restrict length) {
-    struct slot *me = ENTER("accept");
-    if (me) wait_readable(me, file);
-    return REAL(accept)(file, from, length);
-}
-HOOK int accept4(int file, struct sockaddr *restrict from, socklen_t *restrict length, int flags) {
-    struct slot *me = ENTER("accept4");
-    if (me) wait_readable(me, file);
-    return REAL(accept4)(file, from, length, flags);
 }
 
 /* ---- X11 ---- */

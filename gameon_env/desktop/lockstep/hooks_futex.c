@@ -2,9 +2,14 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <sys/epoll.h>
 #include <sys/random.h>
+#include <sys/select.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "hooks.h"
@@ -62,6 +67,8 @@ HOOK long syscall(long number, ...) {
     case SYS_time:
         return time((time_t *)a);
 #endif
+    case SYS_gettimeofday:
+        return gettimeofday((struct timeval *)a, (void *)b);
     case SYS_nanosleep:
         return nanosleep((const struct timespec *)a, (struct timespec *)b);
     case SYS_clock_nanosleep: {
@@ -71,6 +78,34 @@ HOOK long syscall(long number, ...) {
     }
     case SYS_getrandom:
         return getrandom((void *)a, (size_t)b, (unsigned)c);
+#ifdef SYS_poll
+    case SYS_poll:
+        return poll((struct pollfd *)a, (nfds_t)b, (int)c);
+    case SYS_select:
+        return select((int)a, (fd_set *)b, (fd_set *)c, (fd_set *)d, (struct timeval *)e);
+    case SYS_epoll_wait:
+        return epoll_wait((int)a, (struct epoll_event *)b, (int)c, (int)d);
+#endif
+    case SYS_ppoll:
+        return ppoll((struct pollfd *)a, (nfds_t)b, (const struct timespec *)c, (const sigset_t *)d);
+    case SYS_pselect6: {
+        const sigset_t *mask = f ? *(const sigset_t *const *)f : 0; /* the kernel's pair: the mask, and its size */
+        return pselect((int)a, (fd_set *)b, (fd_set *)c, (fd_set *)d, (const struct timespec *)e, mask);
+    }
+    case SYS_epoll_pwait:
+        return epoll_pwait((int)a, (struct epoll_event *)b, (int)c, (int)d, (const sigset_t *)e);
+#ifdef SYS_epoll_pwait2
+    case SYS_epoll_pwait2:
+        return epoll_pwait2(
+            (int)a, (struct epoll_event *)b, (int)c, (const struct timespec *)d, (const sigset_t *)e
+        );
+#endif
+    case SYS_timerfd_create:
+        return timerfd_create((int)a, (int)b);
+    case SYS_timerfd_settime:
+        return timerfd_settime((int)a, (int)b, (const struct itimerspec *)c, (struct itimerspec *)d);
+    case SYS_timerfd_gettime:
+        return timerfd_gettime((int)a, (struct itimerspec *)b);
     default:
         break;
     }

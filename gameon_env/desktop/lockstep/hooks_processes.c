@@ -46,8 +46,14 @@ SPAWN(posix_spawnp)
 
 /* ---- by the shell ---- */
 
-static pid_t spawn_shell(const char *command, int file, int as) {
+static pid_t spawn_shell(const char *command, int file, int as, const sigset_t *mask) {
     pid_t pid;
+    posix_spawnattr_t how;
+    posix_spawnattr_init(&how);
+    if (mask) {
+        posix_spawnattr_setsigmask(&how, mask);
+        posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK);
+    }
     char *arguments[] = {"sh", "-c", (char *)command, 0};
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
@@ -56,8 +62,9 @@ static pid_t spawn_shell(const char *command, int file, int as) {
     } else if (as >= 0) {
         posix_spawn_file_actions_adddup2(&actions, file, as);
     }
-    int error = posix_spawn(&pid, "/bin/sh", &actions, 0, arguments, environ);
+    int error = posix_spawn(&pid, "/bin/sh", &actions, &how, arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&how);
     if (!error) return pid;
     errno = error;
     return -1;
@@ -70,7 +77,7 @@ HOOK int system(const char *command) {
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     pthread_sigmask(SIG_BLOCK, &child, &before);
-    pid_t pid = spawn_shell(command, -1, -1);
+    pid_t pid = spawn_shell(command, -1, -1, &before);
     sigaction(SIGINT, &ignored, &interrupted);
     sigaction(SIGQUIT, &ignored, &quit);
     int status = -1;
@@ -86,16 +93,36 @@ HOOK int system(const char *command) {
 static struct {
     FILE *file;
     pid_t pid;
+    int end; /* that is read; -1: it is written */
 } pipes[PIPES];
+
+/* The C library's own streams read past us: this one reads through us. */
+static ssize_t read_pipe(void *end, char *out, size_t size) { return read((int)(intptr_t)end, out, size); }
+static int close_pipe(void *given) {
+    int end = (int)(intptr_t)given;
+    for (int i = 0; i < PIPES; i++) /* by fclose: the address may become another stream's */
+        if (pipes[i].file && pipes[i].end == end) pipes[i].file = 0;
+    return close(end);
+}
+static FILE *pipe_stream(int end) {
+    static const cookie_io_functions_t calls = {.read = read_pipe, .close = close_pipe};
+    return fopencookie((void *)(intptr_t)end, "r", calls);
+}
+HOOK int fileno(FILE *file) {
+    for (int i = 0; i < PIPES; i++)
+        if (file && pipes[i].file == file && pipes[i].end >= 0) return pipes[i].end;
+    return REAL(fileno)(file);
+}
+HOOK int fileno_unlocked(FILE *file) { return fileno(file); }
 
 HOOK FILE *popen(const char *command, const char *mode) {
     int in = strchr(mode, 'r') != 0, ends[2], place = 0;
     while (place < PIPES && pipes[place].file) place++;
     if (!ENTER("popen") || place == PIPES) return REAL(popen)(command, mode);
     if (pipe2(ends, O_CLOEXEC) < 0) return 0;
-    pid_t pid = spawn_shell(command, ends[in ? 1 : 0], in ? 1 : 0);
+    pid_t pid = spawn_shell(command, ends[in ? 1 : 0], in ? 1 : 0, 0);
     close(ends[in ? 1 : 0]);
-    FILE *file = pid < 0 ? 0 : fdopen(ends[in ? 0 : 1], in ? "r" : "w");
+    FILE *file = pid < 0 ? 0 : in ? pipe_stream(ends[0]) : fdopen(ends[1], "w");
     if (!file) {
         close(ends[in ? 0 : 1]);
         return 0;
@@ -103,6 +130,7 @@ HOOK FILE *popen(const char *command, const char *mode) {
     if (!strchr(mode, 'e')) fcntl(ends[in ? 0 : 1], F_SETFD, 0);
     pipes[place].file = file;
     pipes[place].pid = pid;
+    pipes[place].end = in ? ends[0] : -1;
     return file;
 }
 
@@ -135,7 +163,7 @@ HOOK pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage) {
     struct slot *me = ENTER("wait4");
     if (!me || options & WNOHANG) return REAL(wait4)(pid, status, options, usage);
     struct wait_call call = {pid, status, options, usage, 0};
-    return shim_poll(me, NEVER, look_wait, &call) < 0 ? -1 : call.result;
+    return shim_poll_on(me, NEVER, look_wait, &call) < 0 ? -1 : call.result;
 }
 HOOK pid_t waitpid(pid_t pid, int *status, int options) { return wait4(pid, status, options, 0); }
 HOOK pid_t wait(int *status) { return wait4(-1, status, 0, 0); }
@@ -158,13 +186,5 @@ HOOK int waitid(idtype_t kind, id_t id, siginfo_t *info, int options) {
     if (!me || options & WNOHANG) return REAL(waitid)(kind, id, info, options);
     siginfo_t own;
     struct waitid_call call = {kind, id, info ? info : &own, options, 0};
-    return shim_poll(me, NEVER, look_waitid, &call) < 0 ? -1 : call.result;
-}
-
-HOOK int pause(void) {
-    struct slot *me = ENTER("pause");
-    if (!me) return REAL(pause)();
-    while (shim_wait(me, 0, NEVER, 0) != BY_SIGNAL) {}
-    errno = EINTR;
-    return -1;
+    return shim_poll_on(me, NEVER, look_waitid, &call) < 0 ? -1 : call.result;
 }

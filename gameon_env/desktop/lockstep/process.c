@@ -133,7 +133,7 @@ int process_asleep(struct slot *me) {
     int waiting = 0;
     for (uint32_t i = 0; i < lockstep->used; i++) {
         struct slot *slot = &lockstep->slots[i];
-        if (slot == me || slot->pid != own_pid || (slot->state != WAITING && slot->state != POLLING)) continue;
+        if (slot == me || slot->pid != own_pid || slot->looks || (slot->state != WAITING && slot->state != POLLING)) continue;
         for (int tries = 0; tries < 1000 && doing(own_pid, slot->tid) != 'S'; tries++) moment(20000);
         waiting = 1;
     }

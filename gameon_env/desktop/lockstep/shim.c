@@ -21,6 +21,8 @@ __thread int busy __attribute__((tls_model("initial-exec")));  /* in here alread
 static __thread int gone __attribute__((tls_model("initial-exec")));  /* this thread is over */
 static __thread unsigned reads __attribute__((tls_model("initial-exec")));
 int32_t own_pid; /* a child of vfork shares this memory, and is not this process */
+static __thread int last_signal __attribute__((tls_model("initial-exec")));
+static int sending;           /* the signal that a timer sends now */
 static unsigned signals_seen; /* by threads that wait here */
 volatile int ended; /* this process is over, but for what runs at exit */
 
@@ -55,8 +57,10 @@ int wait_turn(struct slot *me) {
         long result = lockstep_futex(&me->go, FUTEX_WAIT, go, LOOK_AFTER_NS);
         __atomic_store_n(&me->parked, 0, __ATOMIC_SEQ_CST);
         if (result == -ETIMEDOUT && controller_gone()) end_now();
+        int came = __atomic_load_n(&sending, __ATOMIC_SEQ_CST);
         if (result == -EINTR) __atomic_add_fetch(&signals_seen, 1, __ATOMIC_SEQ_CST);
         if (result == -EINTR && !interrupted) {
+            last_signal = came;
             lockstep_lock();
             if (me->state == WAITING || me->state == POLLING) {
                 me->state = READY;
@@ -198,13 +202,19 @@ int shim_poll(struct slot *me, int64_t wake, int (*look)(void *), void *what) {
     return found;
 }
 
-void shim_signal(struct slot *me, int (*send)(void *), void *what) {
+int shim_last_signal(void) { return last_signal; }
+
+void shim_signal(struct slot *me, int number, int (*send)(void *), void *what) {
     int waiting = process_asleep(me);
     unsigned before = __atomic_load_n(&signals_seen, __ATOMIC_SEQ_CST);
-    if (send(what) < 0 || !waiting) return;
+    __atomic_store_n(&sending, number, __ATOMIC_SEQ_CST);
+    int sent = send(what);
     struct timespec moment = {0, 20000};
-    for (int tries = 0; tries < 500 && __atomic_load_n(&signals_seen, __ATOMIC_SEQ_CST) == before; tries++)
+    for (int tries = 0; sent >= 0 && waiting && tries < 500; tries++) {
+        if (__atomic_load_n(&signals_seen, __ATOMIC_SEQ_CST) != before) break;
         lockstep_syscall(SYS_nanosleep, (long)&moment, 0, 0, 0);
+    }
+    __atomic_store_n(&sending, 0, __ATOMIC_SEQ_CST);
 }
 
 void shim_leave(struct slot *me) { pass_turn(me, OUTSIDE, 0, NEVER, 0); }
