@@ -240,13 +240,37 @@ static int reads(void) {
     return 0;
 }
 
+/* ---- clocks, and times that are too far away ---- */
+
+static int clocks(void) {
+    struct timespec t = {0, 0}, for_ever = {INT64_MAX, 999999999};
+    struct timezone zone = {7, 7};
+    struct itimerspec rarely = {{INT64_MAX, 0}, {LONG, 0}};
+    uint64_t count;
+    fd_set none;
+    FD_ZERO(&none);
+    SHOW("zone_ready", gettimeofday(0, &zone) == 0 && zone.tz_minuteswest == 0 && zone.tz_dsttime == 0);
+    SHOW("no_clock_ready", clock_gettime(999, &t) < 0 && errno == EINVAL);
+    SHOW("base_ready", timespec_get(&t, TIME_UTC) == TIME_UTC && timespec_get(&t, 99) == 0);
+    signal(SIGALRM, on_alarm);
+    SHOW("nanosleep", (alarm(LONG), nanosleep(&for_ever, 0)));
+    SHOW("clock_nanosleep", (alarm(LONG), clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &for_ever, 0)));
+    SHOW("pselect", (alarm(LONG), pselect(1, &none, 0, 0, &for_ever, 0)));
+    SHOW("select", (alarm(LONG), select(1, &none, 0, 0, &(struct timeval){INT64_MAX, 0})));
+    int timer = timerfd_create(CLOCK_MONOTONIC, 0);
+    timerfd_settime(timer, 0, &rarely, 0);
+    SHOW("timer", read(timer, &count, sizeof count));
+    SHOW("timer_again", (alarm(LONG), poll(&(struct pollfd){timer, POLLIN, 0}, 1, -1)));
+    return 0;
+}
+
 int main(int count, char **arguments) {
     char self[PATH_MAX];
     static const struct {
         const char *name;
         int (*run)(void);
     } all[] = {{"handler_posts", handler_posts}, {"say", say}, {"signals", signals}, {"messages", messages},
-             {"numbers", numbers}, {"reads", reads}};
+             {"numbers", numbers}, {"reads", reads}, {"clocks", clocks}};
     setvbuf(stdout, 0, _IOLBF, 0);
     if (!realpath("/proc/self/exe", self)) return 9;
     if (count > 1 && !strcmp(arguments[1], "streams")) return streams(self);

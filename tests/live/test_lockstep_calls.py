@@ -91,3 +91,9 @@ def test_limits_of_sockets_and_signals_that_interrupt_a_read(session: LockstepSe
         "recv_limit": errno.EAGAIN, "read_limit": errno.EAGAIN, "interrupted": errno.EINTR,
         "interrupted_again": errno.EINTR, "restarted": 1,
     }  # fmt: skip
+
+
+def test_clocks_that_are_asked_oddly_and_times_that_never_come(session: LockstepSession, probe: str) -> None:
+    assert check_times(measured(play(session, probe, "clocks"))) == {
+        "nanosleep": -1, "clock_nanosleep": errno.EINTR, "pselect": -1, "select": -1, "timer": 8, "timer_again": -1,
+    }  # fmt: skip

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "state.h"
@@ -56,10 +57,21 @@ int poll_file(struct slot *me, int file, short event, int64_t wake);
 int lock_mutex(struct slot *me, pthread_mutex_t *mutex, int64_t wake);
 int unlock_mutex(struct slot *me, pthread_mutex_t *mutex);
 
-static inline int64_t to_ns(const struct timespec *t) { return t->tv_sec * 1000000000LL + t->tv_nsec; }
+/* What is too far away to be counted is never. */
+static inline int64_t in_ns(int64_t seconds, int64_t ns) {
+    if (seconds >= NEVER / 1000000000) return NEVER;
+    return seconds < -(NEVER / 1000000000) ? -NEVER : seconds * 1000000000 + ns;
+}
+static inline int64_t to_ns(const struct timespec *t) { return in_ns(t->tv_sec, t->tv_nsec); }
+static inline int64_t us_to_ns(const struct timeval *t) { return in_ns(t->tv_sec, t->tv_usec * 1000); }
 static inline struct timespec from_ns(int64_t ns) {
     struct timespec t = {ns / 1000000000, ns % 1000000000};
     return t;
+}
+/* When a wait until then ends, by this clock. */
+static inline int64_t until_ns(const struct timespec *t, clockid_t clock) {
+    int64_t ns = to_ns(t);
+    return ns == NEVER || ns < 0 ? ns : ns - shim_base(clock);
 }
 /* When a wait of so many ns ends; far away counts as never. */
 static inline int64_t after(int64_t ns) {

@@ -38,7 +38,7 @@ HOOK int pthread_cond_clockwait(
 ) {
     struct slot *me = ENTER("pthread_cond_clockwait");
     if (!me) return REAL(pthread_cond_clockwait)(condition, mutex, clock, until);
-    return wait_condition(me, condition, mutex, to_ns(until) - shim_base(clock));
+    return wait_condition(me, condition, mutex, until_ns(until, clock));
 }
 
 HOOK int pthread_cond_timedwait(
@@ -47,7 +47,7 @@ HOOK int pthread_cond_timedwait(
     struct slot *me = ENTER("pthread_cond_timedwait");
     if (!me) return REAL(pthread_cond_timedwait)(condition, mutex, until);
     clockid_t clock = condition->__data.__wrefs & COND_MONOTONIC ? CLOCK_MONOTONIC : CLOCK_REALTIME;
-    return wait_condition(me, condition, mutex, to_ns(until) - shim_base(clock));
+    return wait_condition(me, condition, mutex, until_ns(until, clock));
 }
 
 HOOK int pthread_cond_signal(pthread_cond_t *condition) {
@@ -114,12 +114,12 @@ HOOK int sem_wait(sem_t *semaphore) {
 HOOK int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restrict until) {
     struct slot *me = ENTER("sem_timedwait");
     if (!me) return REAL(sem_timedwait)(semaphore, until);
-    return wait_semaphore(me, semaphore, to_ns(until) - shim_base(CLOCK_REALTIME));
+    return wait_semaphore(me, semaphore, until_ns(until, CLOCK_REALTIME));
 }
 HOOK int sem_clockwait(sem_t *restrict semaphore, clockid_t clock, const struct timespec *restrict until) {
     struct slot *me = ENTER("sem_clockwait");
     if (!me) return REAL(sem_clockwait)(semaphore, clock, until);
-    return wait_semaphore(me, semaphore, to_ns(until) - shim_base(clock));
+    return wait_semaphore(me, semaphore, until_ns(until, clock));
 }
 HOOK int sem_post(sem_t *semaphore) {
     struct slot *me = ENTER("sem_post");

@@ -122,7 +122,7 @@ static int select_until(
 HOOK int select(int count, fd_set *restrict in, fd_set *restrict out, fd_set *restrict except, struct timeval *restrict timeout) {
     struct slot *me = ENTER("select");
     if (!me) return REAL(select)(count, in, out, except, timeout);
-    int64_t wake = timeout ? after(timeout->tv_sec * 1000000000LL + timeout->tv_usec * 1000) : NEVER;
+    int64_t wake = timeout ? after(us_to_ns(timeout)) : NEVER;
     int result = select_until(me, count, in, out, except, wake, 0);
     if (timeout) { /* Linux leaves there what is left */
         int64_t left = wake > shim_now() ? wake - shim_now() : 0;

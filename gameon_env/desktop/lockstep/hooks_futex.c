@@ -22,7 +22,7 @@ static long wait_futex(struct slot *me, int *word, int operation, int value, con
     int64_t wake = NEVER;
     if (limit && (operation & FUTEX_CMD_MASK) == FUTEX_WAIT) wake = after(to_ns(limit));
     else if (limit)
-        wake = to_ns(limit) - shim_base(operation & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+        wake = until_ns(limit, operation & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC);
     int reason = wake <= lockstep->now ? BY_TIME : shim_wait(me, (uint64_t)word, wake, bits);
     if (reason == BY_WAKE) return 0;
     errno = reason == BY_TIME ? ETIMEDOUT : EINTR;

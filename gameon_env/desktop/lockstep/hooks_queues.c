@@ -13,7 +13,7 @@
 static int wait_queue(struct slot *me, mqd_t queue, short event, const struct timespec *until) {
     int flags = fcntl(queue, F_GETFL);
     if (flags < 0 || flags & O_NONBLOCK || is_ready(queue, event)) return 0;
-    int64_t wake = until ? to_ns(until) - shim_base(CLOCK_REALTIME) : NEVER;
+    int64_t wake = until ? until_ns(until, CLOCK_REALTIME) : NEVER;
     int found = poll_file(me, queue, event, wake);
     while (found < 0 && shim_restarts()) found = poll_file(me, queue, event, wake);
     if (found > 0) return 0;

@@ -15,7 +15,7 @@ static int64_t receive_wake(int file) {
     struct timeval limit = {0, 0};
     socklen_t size = sizeof limit;
     if (getsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &limit, &size) < 0) return NEVER;
-    return limit.tv_sec || limit.tv_usec ? after(limit.tv_sec * 1000000000LL + limit.tv_usec * 1000) : NEVER;
+    return limit.tv_sec || limit.tv_usec ? after(us_to_ns(&limit)) : NEVER;
 }
 
 /* Returns 0 where the read may be made: there is something, or it does not wait. Otherwise -1, and errno is set. */

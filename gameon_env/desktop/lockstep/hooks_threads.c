@@ -124,13 +124,13 @@ HOOK int pthread_mutex_lock(pthread_mutex_t *mutex) {
 HOOK int pthread_mutex_timedlock(pthread_mutex_t *restrict mutex, const struct timespec *restrict until) {
     struct slot *me = ENTER("pthread_mutex_timedlock");
     if (!me) return REAL(pthread_mutex_timedlock)(mutex, until);
-    return lock_mutex(me, mutex, to_ns(until) - shim_base(CLOCK_REALTIME));
+    return lock_mutex(me, mutex, until_ns(until, CLOCK_REALTIME));
 }
 
 HOOK int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until) {
     struct slot *me = ENTER("pthread_mutex_clocklock");
     if (!me) return REAL(pthread_mutex_clocklock)(mutex, clock, until);
-    return lock_mutex(me, mutex, to_ns(until) - shim_base(clock));
+    return lock_mutex(me, mutex, until_ns(until, clock));
 }
 
 int unlock_mutex(struct slot *me, pthread_mutex_t *mutex) {
@@ -176,12 +176,12 @@ HOOK int pthread_rwlock_wrlock(pthread_rwlock_t *lock) {
 HOOK int pthread_rwlock_timedrdlock(pthread_rwlock_t *restrict lock, const struct timespec *restrict until) {
     struct slot *me = ENTER("pthread_rwlock_timedrdlock");
     if (!me) return REAL(pthread_rwlock_timedrdlock)(lock, until);
-    return lock_rw(me, lock, REAL(pthread_rwlock_tryrdlock), to_ns(until) - shim_base(CLOCK_REALTIME));
+    return lock_rw(me, lock, REAL(pthread_rwlock_tryrdlock), until_ns(until, CLOCK_REALTIME));
 }
 HOOK int pthread_rwlock_timedwrlock(pthread_rwlock_t *restrict lock, const struct timespec *restrict until) {
     struct slot *me = ENTER("pthread_rwlock_timedwrlock");
     if (!me) return REAL(pthread_rwlock_timedwrlock)(lock, until);
-    return lock_rw(me, lock, REAL(pthread_rwlock_trywrlock), to_ns(until) - shim_base(CLOCK_REALTIME));
+    return lock_rw(me, lock, REAL(pthread_rwlock_trywrlock), until_ns(until, CLOCK_REALTIME));
 }
 HOOK int pthread_rwlock_unlock(pthread_rwlock_t *lock) {
     struct slot *me = ENTER("pthread_rwlock_unlock");

@@ -87,7 +87,8 @@ static void *keep_time(void *unused) {
             if (timer->kind == UNUSED) continue;
             if (timer->due <= lockstep->now) {
                 uint64_t times = timer->every ? 1 + (uint64_t)((lockstep->now - timer->due) / timer->every) : 1;
-                timer->due = timer->every ? timer->due + (int64_t)times * timer->every : NEVER;
+                int64_t last = timer->due + (int64_t)(times - 1) * timer->every;
+                timer->due = timer->every && timer->every < NEVER - last ? last + timer->every : NEVER;
                 fire(me, timer, times);
             }
             if (timer->due < next) next = timer->due;
@@ -115,7 +116,7 @@ static void set(struct slot *me, struct timer *timer, int absolute, const struct
     if (old) *old = left(timer);
     int64_t first = to_ns(&to->it_value);
     timer->every = to_ns(&to->it_interval);
-    timer->due = !first ? NEVER : absolute ? first - shim_base(timer->clock) : after(first);
+    timer->due = !first ? NEVER : absolute ? until_ns(&to->it_value, timer->clock) : after(first);
     start(me);
 }
 
