@@ -264,13 +264,30 @@ static int clocks(void) {
     return 0;
 }
 
+/* ---- more randomness than a file holds ---- */
+
+static int randomness(void) {
+    static char bytes[1000003];
+    FILE *stream = fopen("/dev/random", "r");
+    int file = open("/dev/urandom", O_RDONLY), copy = dup(file);
+    SHOW("read_ready", read(file, bytes, 1000003) == 1000003 && memcmp(bytes + 500000, bytes + 900000, 1000));
+    SHOW("copy_ready", read(copy, bytes, 99) == 99);
+    SHOW("fread_ready", fread(bytes, 1, 1000003, stream) == 1000003);
+    SHOW("fileno_ready", read(fileno(stream), bytes, 99) == 99);
+    SHOW("fclose_ready", fclose(stream) == 0);
+    uint64_t digest = 1469598103934665603u;
+    for (size_t i = 0; i < sizeof bytes; i++) digest = (digest ^ (unsigned char)bytes[i]) * 1099511628211u;
+    printf("digest %llu\n", (unsigned long long)digest);
+    return 0;
+}
+
 int main(int count, char **arguments) {
     char self[PATH_MAX];
     static const struct {
         const char *name;
         int (*run)(void);
     } all[] = {{"handler_posts", handler_posts}, {"say", say}, {"signals", signals}, {"messages", messages},
-             {"numbers", numbers}, {"reads", reads}, {"clocks", clocks}};
+             {"numbers", numbers}, {"reads", reads}, {"clocks", clocks}, {"random", randomness}};
     setvbuf(stdout, 0, _IOLBF, 0);
     if (!realpath("/proc/self/exe", self)) return 9;
     if (count > 1 && !strcmp(arguments[1], "streams")) return streams(self);

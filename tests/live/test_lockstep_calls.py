@@ -97,3 +97,10 @@ def test_clocks_that_are_asked_oddly_and_times_that_never_come(session: Lockstep
     assert check_times(measured(play(session, probe, "clocks"))) == {
         "nanosleep": -1, "clock_nanosleep": errno.EINTR, "pselect": -1, "select": -1, "timer": 8, "timer_again": -1,
     }  # fmt: skip
+
+
+def test_randomness_has_no_end_and_comes_from_the_seed(session: LockstepSession, probe: str) -> None:
+    first, same, other = (play(session, probe, "random", seed=seed) for seed in (3, 3, 4))
+    assert len(measured(first)) == 5
+    check_times(measured(first))
+    assert first == same != other

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
 #include <time.h>
@@ -52,6 +53,8 @@ void shim_end_thread(void);
 void shim_connected_to_x(int file);
 int64_t shim_base(clockid_t clock);
 void timers_forget(void);
+FILE *stream_of(int file); /* that reads it through us */
+ssize_t random_rest(int file, void *out, size_t size, ssize_t so_far);
 int is_ready(int file, short event);
 int poll_file(struct slot *me, int file, short event, int64_t wake);
 int lock_mutex(struct slot *me, pthread_mutex_t *mutex, int64_t wake);

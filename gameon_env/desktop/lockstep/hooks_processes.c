@@ -93,27 +93,7 @@ HOOK int system(const char *command) {
 static struct {
     FILE *file;
     pid_t pid;
-    int end; /* that is read; -1: it is written */
 } pipes[PIPES];
-
-/* The C library's own streams read past us: this one reads through us. */
-static ssize_t read_pipe(void *end, char *out, size_t size) { return read((int)(intptr_t)end, out, size); }
-static int close_pipe(void *given) {
-    int end = (int)(intptr_t)given;
-    for (int i = 0; i < PIPES; i++) /* by fclose: the address may become another stream's */
-        if (pipes[i].file && pipes[i].end == end) pipes[i].file = 0;
-    return close(end);
-}
-static FILE *pipe_stream(int end) {
-    static const cookie_io_functions_t calls = {.read = read_pipe, .close = close_pipe};
-    return fopencookie((void *)(intptr_t)end, "r", calls);
-}
-HOOK int fileno(FILE *file) {
-    for (int i = 0; i < PIPES; i++)
-        if (file && pipes[i].file == file && pipes[i].end >= 0) return pipes[i].end;
-    return REAL(fileno)(file);
-}
-HOOK int fileno_unlocked(FILE *file) { return fileno(file); }
 
 HOOK FILE *popen(const char *command, const char *mode) {
     int in = strchr(mode, 'r') != 0, ends[2], place = 0;
@@ -122,7 +102,7 @@ HOOK FILE *popen(const char *command, const char *mode) {
     if (pipe2(ends, O_CLOEXEC) < 0) return 0;
     pid_t pid = spawn_shell(command, ends[in ? 1 : 0], in ? 1 : 0, 0);
     close(ends[in ? 1 : 0]);
-    FILE *file = pid < 0 ? 0 : in ? pipe_stream(ends[0]) : fdopen(ends[1], "w");
+    FILE *file = pid < 0 ? 0 : in ? stream_of(ends[0]) : fdopen(ends[1], "w");
     if (!file) {
         close(ends[in ? 0 : 1]);
         return 0;
@@ -130,7 +110,6 @@ HOOK FILE *popen(const char *command, const char *mode) {
     if (!strchr(mode, 'e')) fcntl(ends[in ? 0 : 1], F_SETFD, 0);
     pipes[place].file = file;
     pipes[place].pid = pid;
-    pipes[place].end = in ? ends[0] : -1;
     return file;
 }
 

@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "hooks.h"
 
-#define FILE_BYTES (1 << 18) /* how much /dev/urandom has for one reader */
+#define FILE_BYTES (1 << 18) /* what a file in the place of /dev/urandom has; then reads go on by themselves */
 
 static uint64_t next64(void) { /* splitmix64 */
     uint64_t z = __atomic_add_fetch(&lockstep->random, 0x9e3779b97f4a7c15ULL, __ATOMIC_SEQ_CST);
@@ -75,8 +76,30 @@ static int is_random(const char *path) {
     return path && (!strcmp(path, "/dev/urandom") || !strcmp(path, "/dev/random"));
 }
 
+#define NAME "gameon-random"
+
+/* By its name, which copies of it have as well, and those that a program inherits. */
+static int is_random_file(int file) {
+    struct stat found;
+    char path[32], name[64] = "";
+    if (fstat(file, &found) < 0 || !S_ISREG(found.st_mode) || found.st_size != FILE_BYTES) return 0;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    return readlink(path, name, sizeof name - 1) > 0 && !strncmp(name, "/memfd:" NAME, sizeof "/memfd:" NAME - 1);
+}
+
+/* A read that came to the end of its file: how much there is in all. */
+ssize_t random_rest(int file, void *out, size_t size, ssize_t so_far) {
+    int saved = errno;
+    if (lockstep && is_random_file(file)) {
+        random_fill((char *)out + so_far, size - (size_t)so_far);
+        so_far = (ssize_t)size;
+    }
+    errno = saved;
+    return so_far;
+}
+
 static int random_file(int flags) {
-    int fd = memfd_create("random", flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
+    int fd = memfd_create(NAME, flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
     if (fd < 0) return -1;
     static unsigned char bytes[FILE_BYTES];
     random_fill(bytes, sizeof bytes);
@@ -123,7 +146,7 @@ HOOK int __openat64_2(int folder, const char *path, int flags) {
 HOOK FILE *fopen(const char *path, const char *mode) {
     if (!is_random(path) || !ENTER("fopen")) return REAL(fopen)(path, mode);
     int fd = random_file(0);
-    return fd < 0 ? 0 : fdopen(fd, "r");
+    return fd < 0 ? 0 : stream_of(fd);
 }
 HOOK FILE *fopen64(const char *path, const char *mode) {
     return is_random(path) ? fopen(path, mode) : REAL(fopen64)(path, mode);

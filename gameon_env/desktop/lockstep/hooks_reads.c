@@ -37,7 +37,8 @@ static int wait_readable(struct slot *me, int file) {
 HOOK ssize_t read(int file, void *out, size_t size) {
     struct slot *me = ENTER("read");
     if (me && wait_readable(me, file)) return -1;
-    return REAL(read)(file, out, size);
+    ssize_t result = REAL(read)(file, out, size);
+    return result >= 0 && (size_t)result < size ? random_rest(file, out, size, result) : result;
 }
 ssize_t __read_chk(int, void *, size_t, size_t);
 HOOK ssize_t __read_chk(int file, void *out, size_t size, size_t room) {
