@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <mqueue.h>
 #include <poll.h>
 #include <pthread.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
@@ -21,6 +23,7 @@
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -281,13 +284,141 @@ static int randomness(void) {
     return 0;
 }
 
+/* ---- locks with a clock, joins with a limit, threads that are cancelled ---- */
+
+static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
+static void *hold(void *unused) {
+    pthread_rwlock_wrlock(&rwlock);
+    sem_post(&posted);
+    sleep(100 * LONG);
+    return unused;
+}
+static void *nap(void *unused) {
+    sleep(LONG);
+    return unused;
+}
+
+enum { IN_SLEEP, IN_SEMAPHORE, IN_POLL, IN_CONDITION, IN_JOIN, NOT_AT_ALL };
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t condition = PTHREAD_COND_INITIALIZER;
+static void unlock(void *unused) {
+    (void)unused;
+    pthread_mutex_unlock(&mutex);
+}
+static void *wait_in(void *given) {
+    struct timespec always = {1000000000, 0};
+    long where = (long)given;
+    pthread_t other;
+    sem_t never;
+    sem_init(&never, 0, 0);
+    if (where == IN_SLEEP) nanosleep(&always, 0);
+    if (where == IN_SEMAPHORE) sem_wait(&never);
+    if (where == IN_POLL) poll(0, 0, -1);
+    if (where == IN_JOIN) {
+        pthread_create(&other, 0, hold, 0);
+        pthread_join(other, 0);
+    }
+    if (where == IN_CONDITION) {
+        pthread_mutex_lock(&mutex);
+        pthread_cleanup_push(unlock, 0);
+        pthread_cond_wait(&condition, &mutex);
+        pthread_cleanup_pop(1);
+    }
+    if (where == NOT_AT_ALL) {
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, 0);
+        always.tv_sec = LONG;
+        return (void *)(long)nanosleep(&always, 0);
+    }
+    return given;
+}
+static long cancelled(long where, int64_t before) {
+    pthread_t thread;
+    void *result = 0;
+    pthread_create(&thread, 0, wait_in, (void *)where);
+    usleep((useconds_t)before);
+    pthread_cancel(thread);
+    pthread_join(thread, &result);
+    return (long)result;
+}
+
+static int threads(void) {
+    pthread_t thread;
+    struct timespec t;
+    void *result;
+    sem_init(&posted, 0, 0);
+    pthread_create(&thread, 0, hold, 0);
+    sem_wait(&posted);
+    SHOW("clockrdlock", (t = then(CLOCK_MONOTONIC), pthread_rwlock_clockrdlock(&rwlock, CLOCK_MONOTONIC, &t)));
+    SHOW("clockwrlock", (t = then(CLOCK_MONOTONIC), pthread_rwlock_clockwrlock(&rwlock, CLOCK_MONOTONIC, &t)));
+    SHOW("timedjoin", (t = then(CLOCK_REALTIME), pthread_timedjoin_np(thread, &result, &t)));
+    SHOW("clockjoin", (t = then(CLOCK_MONOTONIC), pthread_clockjoin_np(thread, &result, CLOCK_MONOTONIC, &t)));
+    SHOW("tryjoin_ready", pthread_tryjoin_np(thread, &result) == EBUSY);
+    SHOW("joined", (pthread_create(&thread, 0, nap, 0), t = then(CLOCK_REALTIME), t.tv_sec += LONG,
+                    pthread_timedjoin_np(thread, &result, &t)));
+    SHOW("in_sleep", cancelled(IN_SLEEP, LONG * 1000000L));
+    SHOW("in_semaphore", cancelled(IN_SEMAPHORE, LONG * 1000000L));
+    SHOW("in_poll", cancelled(IN_POLL, LONG * 1000000L));
+    SHOW("in_condition", cancelled(IN_CONDITION, LONG * 1000000L));
+    SHOW("unlocked_ready", pthread_mutex_trylock(&mutex) == 0);
+    SHOW("in_join", cancelled(IN_JOIN, LONG * 1000000L));
+    SHOW("not_at_all", cancelled(NOT_AT_ALL, 1));
+    return 0;
+}
+
+/* ---- what processes share ---- */
+
+static struct shared {
+    pthread_mutex_t mutex;
+    pthread_cond_t condition;
+    int ready, word;
+} *shared, *again;
+
+static void wait_shared(int file) {
+    struct timespec t = then(CLOCK_MONOTONIC);
+    t.tv_sec += LONG;
+    again = mmap(0, sizeof *again, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0); /* at another address */
+    pthread_mutex_lock(&again->mutex);
+    int error = 0;
+    while (!again->ready && !error) error = pthread_cond_clockwait(&again->condition, &again->mutex, CLOCK_MONOTONIC, &t);
+    pthread_mutex_unlock(&again->mutex);
+    if (error) _exit(1);
+    while (!__atomic_load_n(&again->word, __ATOMIC_SEQ_CST)) syscall(SYS_futex, &again->word, FUTEX_WAIT, 0, 0);
+    _exit(7);
+}
+static int family(void) {
+    pthread_mutexattr_t for_mutex;
+    pthread_condattr_t for_condition;
+    struct timespec t;
+    int file = memfd_create("shared", 0), status = 0;
+    if (ftruncate(file, sizeof *shared)) return 1;
+    shared = mmap(0, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    pthread_mutexattr_init(&for_mutex);
+    pthread_mutexattr_setpshared(&for_mutex, PTHREAD_PROCESS_SHARED);
+    pthread_mutex_init(&shared->mutex, &for_mutex);
+    pthread_condattr_init(&for_condition);
+    pthread_condattr_setpshared(&for_condition, PTHREAD_PROCESS_SHARED);
+    pthread_cond_init(&shared->condition, &for_condition);
+    pthread_mutex_lock(&shared->mutex);
+    SHOW("timedwait", (t = then(CLOCK_REALTIME), pthread_cond_timedwait(&shared->condition, &shared->mutex, &t)));
+    pthread_mutex_unlock(&shared->mutex);
+    pid_t child = fork();
+    if (!child) wait_shared(file);
+    SHOW("signal", (sleep(LONG), pthread_mutex_lock(&shared->mutex), shared->ready = 1,
+                    pthread_mutex_unlock(&shared->mutex), pthread_cond_signal(&shared->condition)));
+    SHOW("futex", (sleep(LONG), __atomic_store_n(&shared->word, 1, __ATOMIC_SEQ_CST),
+                   syscall(SYS_futex, &shared->word, FUTEX_WAKE, 1)));
+    SHOW("child_ready", waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    return 0;
+}
+
 int main(int count, char **arguments) {
     char self[PATH_MAX];
     static const struct {
         const char *name;
         int (*run)(void);
     } all[] = {{"handler_posts", handler_posts}, {"say", say}, {"signals", signals}, {"messages", messages},
-             {"numbers", numbers}, {"reads", reads}, {"clocks", clocks}, {"random", randomness}};
+             {"numbers", numbers}, {"reads", reads}, {"clocks", clocks}, {"random", randomness}, {"threads", threads},
+             {"family", family}};
     setvbuf(stdout, 0, _IOLBF, 0);
     if (!realpath("/proc/self/exe", self)) return 9;
     if (count > 1 && !strcmp(arguments[1], "streams")) return streams(self);

@@ -104,3 +104,15 @@ def test_randomness_has_no_end_and_comes_from_the_seed(session: LockstepSession,
     assert len(measured(first)) == 5
     check_times(measured(first))
     assert first == same != other
+
+
+def test_locks_and_joins_with_a_limit_and_threads_that_are_cancelled(session: LockstepSession, probe: str) -> None:
+    assert check_times(measured(play(session, probe, "threads"))) == {
+        **dict.fromkeys(("clockrdlock", "clockwrlock", "timedjoin", "clockjoin"), errno.ETIMEDOUT), "joined": 0,
+        **dict.fromkeys(("in_sleep", "in_semaphore", "in_poll", "in_condition", "in_join"), -1), "not_at_all": 0,
+    }  # fmt: skip
+
+
+def test_processes_wake_one_another_by_what_they_share(session: LockstepSession, probe: str) -> None:
+    results = check_times(measured(play(session, probe, "family")))
+    assert results == {"timedwait": errno.ETIMEDOUT, "signal": 0, "futex": 1}

@@ -38,6 +38,7 @@ int64_t shim_now(void);                /* the clock as it stands */
 int64_t shim_read(struct slot *me);    /* a look at the clock, which takes a little time itself */
 int shim_wait(struct slot *me, uint64_t key, int64_t wake, uint32_t bits);
 int shim_wake(struct slot *me, uint64_t key, int count, uint32_t bits);
+void shim_cancel(struct slot *me, uint64_t handle);
 void shim_posted(void); /* by a signal's handler, while it is not this thread's turn */
 int shim_poll(struct slot *me, int64_t wake, int (*look)(void *), void *what);
 int shim_poll_on(struct slot *me, int64_t wake, int (*look)(void *), void *what); /* after signals too that let it */

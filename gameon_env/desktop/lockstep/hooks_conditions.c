@@ -1,4 +1,4 @@
-/* Conditions and semaphores: all but those between processes are ours, so that who is woken is known at once. */
+/* Conditions and semaphores: they are ours, so that who is woken is known at once. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -10,26 +10,25 @@
 #define COND_SHARED 1u /* glibc's own bits in __wrefs */
 #define COND_MONOTONIC 2u
 
+static int is_shared_condition(pthread_cond_t *condition) { return condition->__data.__wrefs & COND_SHARED; }
+
+static uint64_t key_of_condition(pthread_cond_t *condition) {
+    return (uint64_t)condition | (is_shared_condition(condition) ? SHARED : 0);
+}
+
 static int wait_condition(struct slot *me, pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t wake) {
     int error = unlock_mutex(me, mutex);
     if (error) return error;
-    int reason = wake <= lockstep->now ? BY_TIME : shim_wait(me, (uint64_t)condition, wake, EVERY_BIT);
+    int reason = wake <= lockstep->now ? BY_TIME : shim_wait(me, key_of_condition(condition), wake, EVERY_BIT);
     error = lock_mutex(me, mutex, NEVER);
     pthread_testcancel();
     return error ? error : reason == BY_TIME ? ETIMEDOUT : 0; /* after a signal: a wakeup for nothing, as allowed */
 }
 
-/* Between processes: the real one; it counts as waiting for something outside. */
-static int is_shared_condition(pthread_cond_t *condition) { return condition->__data.__wrefs & COND_SHARED; }
-
 HOOK int pthread_cond_wait(pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex) {
     struct slot *me = ENTER("pthread_cond_wait");
     if (!me) return REAL(pthread_cond_wait)(condition, mutex);
-    if (!is_shared_condition(condition)) return wait_condition(me, condition, mutex, NEVER);
-    shim_leave(me);
-    int result = REAL(pthread_cond_wait)(condition, mutex);
-    shim_return(me);
-    return result;
+    return wait_condition(me, condition, mutex, NEVER);
 }
 
 HOOK int pthread_cond_clockwait(
@@ -52,16 +51,14 @@ HOOK int pthread_cond_timedwait(
 
 HOOK int pthread_cond_signal(pthread_cond_t *condition) {
     struct slot *me = ENTER("pthread_cond_signal");
-    if (!me || is_shared_condition(condition)) return REAL(pthread_cond_signal)(condition);
-    shim_wake(me, (uint64_t)condition, 1, EVERY_BIT);
-    return 0;
+    if (me) shim_wake(me, key_of_condition(condition), 1, EVERY_BIT);
+    return me && !is_shared_condition(condition) ? 0 : REAL(pthread_cond_signal)(condition);
 }
 
 HOOK int pthread_cond_broadcast(pthread_cond_t *condition) {
     struct slot *me = ENTER("pthread_cond_broadcast");
-    if (!me || is_shared_condition(condition)) return REAL(pthread_cond_broadcast)(condition);
-    shim_wake(me, (uint64_t)condition, ALL, EVERY_BIT);
-    return 0;
+    if (me) shim_wake(me, key_of_condition(condition), ALL, EVERY_BIT);
+    return me && !is_shared_condition(condition) ? 0 : REAL(pthread_cond_broadcast)(condition);
 }
 
 HOOK int cnd_wait(cnd_t *condition, mtx_t *mutex) {

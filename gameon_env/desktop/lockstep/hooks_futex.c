@@ -14,6 +14,10 @@
 
 #include "hooks.h"
 
+static uint64_t key_of(long word, long operation) {
+    return (uint64_t)word | (operation & FUTEX_PRIVATE_FLAG ? 0 : SHARED);
+}
+
 static long wait_futex(struct slot *me, int *word, int operation, int value, const struct timespec *limit, uint32_t bits) {
     if (__atomic_load_n(word, __ATOMIC_SEQ_CST) != value) {
         errno = EAGAIN;
@@ -23,8 +27,8 @@ static long wait_futex(struct slot *me, int *word, int operation, int value, con
     if (limit && (operation & FUTEX_CMD_MASK) == FUTEX_WAIT) wake = after(to_ns(limit));
     else if (limit)
         wake = until_ns(limit, operation & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC);
-    int reason = wake <= lockstep->now ? BY_TIME : shim_wait(me, (uint64_t)word, wake, bits);
-    if (reason == BY_WAKE) return 0;
+    int reason = wake <= lockstep->now ? BY_TIME : shim_wait(me, key_of((long)word, operation), wake, bits);
+    if (reason == BY_WAKE || reason == BY_CANCEL) return 0; /* or for nothing, as is allowed */
     errno = reason == BY_TIME ? ETIMEDOUT : EINTR;
     return -1;
 }
@@ -45,17 +49,17 @@ HOOK long syscall(long number, ...) {
         case FUTEX_WAIT_BITSET:
             return wait_futex(me, (int *)a, (int)b, (int)c, (struct timespec *)d, (uint32_t)f);
         case FUTEX_WAKE:
-            return shim_wake(me, (uint64_t)a, (int)c, EVERY_BIT);
+            return shim_wake(me, key_of(a, b), (int)c, EVERY_BIT);
         case FUTEX_WAKE_BITSET:
-            return shim_wake(me, (uint64_t)a, (int)c, (uint32_t)f);
+            return shim_wake(me, key_of(a, b), (int)c, (uint32_t)f);
         case FUTEX_REQUEUE: /* waking them all is allowed, and they look for themselves */
-            return shim_wake(me, (uint64_t)a, ALL, EVERY_BIT);
+            return shim_wake(me, key_of(a, b), ALL, EVERY_BIT);
         case FUTEX_CMP_REQUEUE:
             if (__atomic_load_n((int *)a, __ATOMIC_SEQ_CST) != (int)f) {
                 errno = EAGAIN;
                 return -1;
             }
-            return shim_wake(me, (uint64_t)a, ALL, EVERY_BIT);
+            return shim_wake(me, key_of(a, b), ALL, EVERY_BIT);
         default:
             break;
         }

@@ -59,11 +59,44 @@ static int lives(struct slot *me, pthread_t thread) {
     return 0;
 }
 
+/* Returns 0 once it is over; ETIMEDOUT. */
+static int await_end(struct slot *me, pthread_t thread, int64_t wake) {
+    while (me && thread != pthread_self() && lives(me, thread)) {
+        if (wake <= lockstep->now) return ETIMEDOUT;
+        shim_wait(me, (uint64_t)thread, wake, EVERY_BIT);
+        pthread_testcancel();
+    }
+    return 0;
+}
+
 HOOK int pthread_join(pthread_t thread, void **result) {
     struct slot *me = ENTER("pthread_join");
-    if (me && thread != pthread_self())
-        while (lives(me, thread)) shim_wait(me, (uint64_t)thread, NEVER, EVERY_BIT);
+    await_end(me, thread, NEVER);
     return REAL(pthread_join)(thread, result);
+}
+HOOK int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock, const struct timespec *until) {
+    struct slot *me = ENTER("pthread_clockjoin_np");
+    if (!me) return REAL(pthread_clockjoin_np)(thread, result, clock, until);
+    int error = await_end(me, thread, until ? until_ns(until, clock) : NEVER);
+    return error ? error : REAL(pthread_join)(thread, result);
+}
+HOOK int pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *until) {
+    struct slot *me = ENTER("pthread_timedjoin_np");
+    if (!me) return REAL(pthread_timedjoin_np)(thread, result, until);
+    return pthread_clockjoin_np(thread, result, CLOCK_REALTIME, until);
+}
+HOOK int pthread_tryjoin_np(pthread_t thread, void **result) {
+    struct slot *me = ENTER("pthread_tryjoin_np");
+    if (!me || thread == pthread_self()) return REAL(pthread_tryjoin_np)(thread, result);
+    return lives(me, thread) ? EBUSY : REAL(pthread_join)(thread, result);
+}
+
+/* The C library wakes nobody who waits here. */
+HOOK int pthread_cancel(pthread_t thread) {
+    struct slot *me = ENTER("pthread_cancel");
+    int error = REAL(pthread_cancel)(thread);
+    if (me && !error) shim_cancel(me, (uint64_t)thread);
+    return error;
 }
 
 struct c11_start {
@@ -107,7 +140,10 @@ int lock_mutex(struct slot *me, pthread_mutex_t *mutex, int64_t wake) {
             return EDEADLK;
         if (wake <= lockstep->now) return ETIMEDOUT;
         if (is_shared(mutex)) {
+            int before;
+            pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
             while ((error = shim_poll(me, wake, try_mutex, mutex)) < 0) {}
+            pthread_setcancelstate(before, 0);
             return error ? 0 : ETIMEDOUT;
         }
         blocked++;
@@ -182,6 +218,20 @@ HOOK int pthread_rwlock_timedwrlock(pthread_rwlock_t *restrict lock, const struc
     struct slot *me = ENTER("pthread_rwlock_timedwrlock");
     if (!me) return REAL(pthread_rwlock_timedwrlock)(lock, until);
     return lock_rw(me, lock, REAL(pthread_rwlock_trywrlock), until_ns(until, CLOCK_REALTIME));
+}
+HOOK int pthread_rwlock_clockrdlock(
+    pthread_rwlock_t *restrict lock, clockid_t clock, const struct timespec *restrict until
+) {
+    struct slot *me = ENTER("pthread_rwlock_clockrdlock");
+    if (!me) return REAL(pthread_rwlock_clockrdlock)(lock, clock, until);
+    return lock_rw(me, lock, REAL(pthread_rwlock_tryrdlock), until_ns(until, clock));
+}
+HOOK int pthread_rwlock_clockwrlock(
+    pthread_rwlock_t *restrict lock, clockid_t clock, const struct timespec *restrict until
+) {
+    struct slot *me = ENTER("pthread_rwlock_clockwrlock");
+    if (!me) return REAL(pthread_rwlock_clockwrlock)(lock, clock, until);
+    return lock_rw(me, lock, REAL(pthread_rwlock_trywrlock), until_ns(until, clock));
 }
 HOOK int pthread_rwlock_unlock(pthread_rwlock_t *lock) {
     struct slot *me = ENTER("pthread_rwlock_unlock");

@@ -153,6 +153,32 @@ int process_settle(void) {
     return any;
 }
 
+void shim_set_child(struct slot *child, int32_t pid) {
+    if (!child) return;
+    busy = 1;
+    lockstep_lock();
+    int known = pid < 0;
+    for (uint32_t i = 0; i < lockstep->used && !known; i++) {
+        struct slot *slot = &lockstep->slots[i];
+        known = slot != child && slot->state != FREE && slot->pid == pid;
+    }
+    if (known && !child->tid)
+        lockstep_drop(child);
+    else if (!child->tid)
+        child->pid = pid;
+    lockstep_unlock();
+    busy = 0;
+}
+
+struct slot *shim_child_slot(void) {
+    busy = 1;
+    lockstep_lock();
+    struct slot *slot = lockstep_slot(getpid(), 0);
+    lockstep_unlock();
+    busy = 0;
+    return slot;
+}
+
 static void end_process(void) {
     int32_t pid = getpid();
     if (!lockstep || ended || pid != own_pid) return;

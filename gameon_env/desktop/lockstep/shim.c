@@ -14,7 +14,6 @@
 #define SPIN_COST_NS 5000    /* and then each takes this long, and longer after as many again, */
 #define SPIN_COST_MOST 40    /* up to so many times as long: a game that never waits does not draw for ever */
 #define LOOK_AFTER_NS 500000000LL
-#define MONOTONIC_AT_START 1000000000000LL
 
 __thread struct slot *mine __attribute__((tls_model("initial-exec")));
 __thread int busy __attribute__((tls_model("initial-exec")));  /* in here already: a signal came */
@@ -42,6 +41,12 @@ static void end_now(void) {
     if (!ended) lockstep_syscall(SYS_exit_group, 113, 0, 0, 0);
 }
 
+static void make_ready(struct slot *slot, int reason) {
+    slot->state = READY;
+    slot->reason = reason;
+    slot->order = ++lockstep->order;
+}
+
 /* Wait until it is this thread's turn. Returns 1 where a signal came first. */
 int wait_turn(struct slot *me) {
     int interrupted = 0;
@@ -63,9 +68,7 @@ int wait_turn(struct slot *me) {
             last_signal = came;
             lockstep_lock();
             if (me->state == WAITING || me->state == POLLING) {
-                me->state = READY;
-                me->reason = BY_SIGNAL;
-                me->order = ++lockstep->order;
+                make_ready(me, BY_SIGNAL);
                 interrupted = 1;
                 lockstep_offer();
             }
@@ -113,18 +116,6 @@ static int64_t cost_of_look(void) {
     return (int64_t)SPIN_COST_NS * (times < SPIN_COST_MOST ? times : SPIN_COST_MOST);
 }
 
-int64_t shim_read(struct slot *me) {
-    int64_t then = lockstep->now + cost_of_look();
-    if (then <= lockstep->limit && then < lockstep->next_wake) {
-        lockstep->now = then;
-    } else {
-        unsigned so_far = reads;
-        shim_wait(me, 0, then, 0);
-        reads = so_far;
-    }
-    return lockstep->now;
-}
-
 static int pass_turn(struct slot *me, int state, uint64_t key, int64_t wake, uint32_t bits) {
     if (ended) {
         struct timespec moment = {0, 1000000};
@@ -149,8 +140,27 @@ static int pass_turn(struct slot *me, int state, uint64_t key, int64_t wake, uin
     return reason;
 }
 
+int64_t shim_read(struct slot *me) {
+    int64_t then = lockstep->now + cost_of_look();
+    if (then <= lockstep->limit && then < lockstep->next_wake) {
+        lockstep->now = then;
+    } else {
+        unsigned so_far = reads;
+        pass_turn(me, WAITING, 0, then, 0); /* where nobody is cancelled */
+        reads = so_far;
+    }
+    return lockstep->now;
+}
+
+/* Sleeps and semaphores may be cancelled in here; after other waits, it is for the caller to see. */
 int shim_wait(struct slot *me, uint64_t key, int64_t wake, uint32_t bits) {
-    return pass_turn(me, WAITING, key, wake, bits);
+    int cancels = !key || key & SEMAPHORE, reason;
+    do {
+        if (cancels) pthread_testcancel();
+        reason = pass_turn(me, WAITING, key, wake, bits);
+    } while (cancels && reason == BY_CANCEL);
+    if (cancels && reason == BY_SIGNAL) pthread_testcancel();
+    return reason;
 }
 
 int shim_wake(struct slot *me, uint64_t key, int count, uint32_t bits) {
@@ -161,19 +171,35 @@ int shim_wake(struct slot *me, uint64_t key, int count, uint32_t bits) {
         struct slot *first = 0;
         for (uint32_t i = 0; i < lockstep->used; i++) {
             struct slot *slot = &lockstep->slots[i];
-            if (slot->state == WAITING && slot->key == key && slot->pid == me->pid && (slot->bits & bits) &&
-                (!first || slot->order < first->order))
+            if (slot->state == WAITING && slot->pid == me->pid && !((slot->key ^ key) & ~(uint64_t)SHARED) &&
+                (slot->bits & bits) && (!first || slot->order < first->order))
                 first = slot;
         }
         if (!first) break;
-        first->state = READY;
-        first->reason = BY_WAKE;
-        first->order = ++lockstep->order;
+        make_ready(first, BY_WAKE);
         woken++;
+    }
+    for (uint32_t i = 0; i < lockstep->used && key & SHARED; i++) { /* all of them: they look for themselves */
+        struct slot *slot = &lockstep->slots[i];
+        if (slot->state != WAITING || slot->pid == me->pid || !(slot->key & SHARED)) continue;
+        make_ready(slot, BY_WAKE);
+        if (woken < count) woken++;
     }
     lockstep_unlock();
     busy = 0;
     return woken;
+}
+
+void shim_cancel(struct slot *me, uint64_t handle) {
+    busy = 1;
+    lockstep_lock();
+    for (uint32_t i = 0; i < lockstep->used; i++) {
+        struct slot *slot = &lockstep->slots[i];
+        if (slot->pid != me->pid || slot->handle != handle) continue;
+        if (slot->state == WAITING || slot->state == POLLING) make_ready(slot, BY_CANCEL);
+    }
+    lockstep_unlock();
+    busy = 0;
 }
 
 void shim_posted(void) {
@@ -190,6 +216,7 @@ int shim_poll(struct slot *me, int64_t wake, int (*look)(void *), void *what) {
     while (!found) {
         me->looked = lockstep->round;
         int reason = pass_turn(me, POLLING, 0, wake, 0);
+        if (reason == BY_SIGNAL || reason == BY_CANCEL) pthread_testcancel();
         if (reason == BY_SIGNAL) {
             errno = EINTR;
             return -1;
@@ -227,32 +254,6 @@ void shim_return(struct slot *me) {
     errno = saved;
 }
 
-void shim_set_child(struct slot *child, int32_t pid) {
-    if (!child) return;
-    busy = 1;
-    lockstep_lock();
-    int known = pid < 0;
-    for (uint32_t i = 0; i < lockstep->used && !known; i++) {
-        struct slot *slot = &lockstep->slots[i];
-        known = slot != child && slot->state != FREE && slot->pid == pid;
-    }
-    if (known && !child->tid)
-        lockstep_drop(child);
-    else if (!child->tid)
-        child->pid = pid;
-    lockstep_unlock();
-    busy = 0;
-}
-
-struct slot *shim_child_slot(void) {
-    busy = 1;
-    lockstep_lock();
-    struct slot *slot = lockstep_slot(getpid(), 0);
-    lockstep_unlock();
-    busy = 0;
-    return slot;
-}
-
 void shim_become(struct slot *me, int forked) {
     busy = 1;
     lockstep_tid = 0;
@@ -278,22 +279,4 @@ void shim_end_thread(void) {
     lockstep_offer();
     lockstep_unlock();
     mine = 0;
-}
-
-int64_t shim_base(clockid_t clock) {
-    switch (clock) {
-    case CLOCK_REALTIME:
-    case CLOCK_REALTIME_COARSE:
-    case CLOCK_REALTIME_ALARM:
-    case CLOCK_TAI:
-        return lockstep->epoch_ns;
-    case CLOCK_MONOTONIC:
-    case CLOCK_MONOTONIC_RAW:
-    case CLOCK_MONOTONIC_COARSE:
-    case CLOCK_BOOTTIME:
-    case CLOCK_BOOTTIME_ALARM:
-        return MONOTONIC_AT_START;
-    default:
-        return 0; /* the CPU's time: a game that counts it sees the virtual one */
-    }
 }

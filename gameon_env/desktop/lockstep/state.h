@@ -14,9 +14,10 @@
 #define MAX_DYING 8
 #define NEVER INT64_MAX
 #define SEMAPHORE 1u /* in a key, beside the address: what waits is ready for a wakeup for nothing */
+#define SHARED 2u    /* the same, where other processes may wake it, which know it by other addresses */
 
 enum { FREE, RUNNING, READY, WAITING, POLLING, OUTSIDE };
-enum { BY_START, BY_WAKE, BY_TIME, BY_LOOK, BY_SIGNAL };
+enum { BY_START, BY_WAKE, BY_TIME, BY_LOOK, BY_SIGNAL, BY_CANCEL };
 
 /* One thread of the game. The controller reads pid, tid, state and where, to say what the game waits for. */
 struct slot {
