@@ -163,7 +163,9 @@ static void start(void *(*body)(void *), void *given) {
 static int messages(void) {
     char bytes[2][8], message[16] = "hello";
     struct iovec parts[2] = {{bytes[0], 8}, {bytes[1], 8}};
-    struct mmsghdr heads[2] = {{.msg_hdr = {.msg_iov = parts, .msg_iovlen = 1}}, {.msg_hdr = {.msg_iov = parts + 1, .msg_iovlen = 1}}};
+    struct mmsghdr heads[2] = {
+        {.msg_hdr = {.msg_iov = parts, .msg_iovlen = 1}}, {.msg_hdr = {.msg_iov = parts + 1, .msg_iovlen = 1}},
+    };
     struct timespec t;
     if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends)) return 1;
     SHOW("recvmmsg", (start(send_twice, 0), recvmmsg(ends[0], heads, 2, 0, 0)));
@@ -379,7 +381,8 @@ static void wait_shared(int file) {
     again = mmap(0, sizeof *again, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0); /* at another address */
     pthread_mutex_lock(&again->mutex);
     int error = 0;
-    while (!again->ready && !error) error = pthread_cond_clockwait(&again->condition, &again->mutex, CLOCK_MONOTONIC, &t);
+    while (!again->ready && !error)
+        error = pthread_cond_clockwait(&again->condition, &again->mutex, CLOCK_MONOTONIC, &t);
     pthread_mutex_unlock(&again->mutex);
     if (error) _exit(1);
     while (!__atomic_load_n(&again->word, __ATOMIC_SEQ_CST)) syscall(SYS_futex, &again->word, FUTEX_WAIT, 0, 0);
