@@ -39,10 +39,12 @@ class ReActureTorchDataset:
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """One sample, without the first dimension of a batch."""
-        return {name: values[0] for name, values in self.__getitems__([index]).items()}
+        return {name: values[0] for name, values in self._batch([index]).items()}
 
-    def __getitems__(self, items: Sequence[int]) -> dict[str, Any]:
-        """A whole batch at once, which DataLoader asks for where it can."""
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_torch": None}  # a module cannot be sent to another process
+
+    def _batch(self, items: Sequence[int]) -> dict[str, Any]:
         torch = self._torch = self._torch or require("torch", "A PyTorch DataLoader")
         chosen = self._indices.take(items)
         frames = self._dataset.gather(chosen).transpose(0, 3, 1, 2)
@@ -56,8 +58,12 @@ class ReActureTorchDataset:
         batch["timestamp"] = numbers[:, -1]
         return batch
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_torch": None}  # a module cannot be sent to another process
+
+class _Batches(ReActureTorchDataset):
+    """The same for our own DataLoader, which takes a batch that is gathered at once for the list it asks for."""
+
+    def __getitems__(self, items: Sequence[int]) -> dict[str, Any]:
+        return self._batch(items)
 
 
 def pytorch_dataloader(
@@ -70,8 +76,9 @@ def pytorch_dataloader(
 ) -> Any:
     """See :meth:`ReActureDataset.to_pytorch_dataloader`."""
     data = require("torch.utils.data", "A PyTorch DataLoader")
-    torch_dataset = ReActureTorchDataset(dataset, frame_dtype, indices)
-    options.setdefault("collate_fn", as_it_is)
+    own_collate = options.get("collate_fn") is not None  # it expects a list of samples
+    torch_dataset = (ReActureTorchDataset if own_collate else _Batches)(dataset, frame_dtype, indices)
+    options |= {} if own_collate else {"collate_fn": as_it_is}
     return data.DataLoader(torch_dataset, batch_size=checked_batch_size(batch_size), shuffle=shuffle, **options)
 
 

@@ -296,6 +296,33 @@ def test_downloads_become_one_dataset_in_pytorch(ours: Download, tmp_path: Path)
     assert batch["timestamp"].tolist() == [100 * i for i in (1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 6, 7)]
 
 
+def test_the_samples_are_an_ordinary_dataset_of_pytorch(ours: Download) -> None:
+    data = pytest.importorskip("torch.utils.data")
+    dataset = dataset_of(ours)
+    samples = dataset.to_pytorch_dataset()
+    first, second = data.random_split(samples, [20, 4])
+    parts = {
+        "whole": data.DataLoader(samples, batch_size=5),
+        "part": data.DataLoader(data.Subset(samples, [3, 1, 2]), batch_size=3),
+        "split": data.DataLoader(data.ConcatDataset([first, second]), batch_size=24),
+        "workers": data.DataLoader(samples, batch_size=6, num_workers=1, multiprocessing_context="spawn"),
+    }
+    seen = {name: [time for batch in part for time in batch["timestamp"].tolist()] for name, part in parts.items()}
+    times = dataset.frame_timestamps.tolist()
+    assert seen["whole"] == seen["workers"] == sorted(seen["split"]) == times
+    assert seen["part"] == [400, 200, 300]
+    (batch,) = parts["part"]
+    assert batch["frame"].shape == (3, 3, 128, 128)
+    assert (np.rint(batch["frame"][0].permute(1, 2, 0).numpy() * 255) == picture(3)).all()
+    assert len(list(samples)) == 24
+
+
+def test_a_collate_function_of_ones_own_gets_a_list_of_samples(ours: Download) -> None:
+    pytest.importorskip("torch")
+    loader = dataset_of(ours).to_pytorch_dataloader(10, shuffle=False, collate_fn=len)
+    assert list(loader) == [10, 10, 4]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [{"batch_size": 0}, {"batch_size": 2.0}, {"frame_dtype": "float16"}, {"indices": [24]}, {"indices": []}],
