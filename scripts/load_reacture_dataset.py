@@ -19,6 +19,7 @@ import ast
 import importlib
 import json
 import math
+import operator
 import re
 import sys
 import warnings
@@ -28,7 +29,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -203,7 +204,7 @@ class ReActureFiles:
 
     Attributes:
         prefix: what their names begin with: ``reacture_<unix_ms>``.
-        metadata, data, frames, timestamps: their paths.
+        metadata, data, frames, timestamps: their paths, absolute: they are opened again later.
     """
 
     prefix: str
@@ -227,7 +228,7 @@ def find_reacture_files(path: str | Path) -> ReActureFiles:
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise DatasetError(_missing(given, prefix, missing))
-    return ReActureFiles(prefix, *paths)
+    return ReActureFiles(prefix, *(path.absolute() for path in paths))
 
 
 def find_downloads(paths: Iterable[str | Path]) -> list[Path]:
@@ -867,6 +868,28 @@ def _text(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.4g}"
 
 
+AXES = "xyz"
+
+
+class Vector(np.ndarray):
+    """``(3,) float32``: ``vector["x"]`` is ``vector[0]``, and ``dict(vector)`` has x, y and z."""
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, str):
+            if index not in self.keys() or self.shape != (len(AXES),):
+                raise KeyError(index)
+            return float(self[AXES.index(index)])
+        return super().__getitem__(index)
+
+    def keys(self) -> tuple[str, ...]:
+        """The axes' names."""
+        return tuple(AXES)
+
+    def items(self) -> Iterator[tuple[str, float]]:
+        """The axes' names, each with its number."""
+        return ((name, self[name]) for name in self.keys())
+
+
 _SAMPLE_VECTORS = ("position", "velocity", "accelerometer")
 
 
@@ -889,7 +912,9 @@ class ReActureDataset:
     Attributes:
         metadata: what ``metadata.json`` says.
         prefix: what the files' names begin with.
-        frames_array: ``(N, 128, 128, 3) uint8 RGB``, read-only, upright; on the disk until it is looked at.
+        frames_array: ``(N, 128, 128, 3) uint8 RGB``, read-only, upright; on the disk until it is looked at. Of the
+            original's files it is a flipped view, whose frames ``torch.from_numpy`` refuses: take those of samples, of
+            :meth:`gather`, or ``np.ascontiguousarray``.
         frame_timestamps: ``(N,) float32``, ms since the game's start.
         repairs: what was mended or is odd, in words.
 
@@ -926,18 +951,28 @@ class ReActureDataset:
     def __len__(self) -> int:
         return len(self.frame_timestamps)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """Sample ``index``; negative ones count from the end.
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+
+    def __getitem__(self, index: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        """Sample ``index``, or a list of the samples of a slice; negative ones count from the end.
 
         Returns:
             All that the row says (``timestamp_ms``, ``event``, ``key_presses``, ``robot``, ``sensors`` ...), and
-            ``frame (128, 128, 3) uint8``, ``frame_timestamp_ms``, ``keys (6,)``, ``position``, ``velocity``,
-            ``accelerometer (3,) float32``, ``battery`` (0-100), ``damage`` (0-1). What the row does not say is NaN.
+            ``frame (128, 128, 3) uint8`` in memory of its own, ``frame_timestamp_ms``, ``keys (6,)``, ``position``,
+            ``velocity``, ``accelerometer (3,) float32``, whose numbers are also ``["x"]``, ``["y"]`` and ``["z"]``,
+            ``battery`` (0-100), ``damage`` (0-1). What the row does not say is NaN.
         """
         count = len(self)
-        if not -count <= index < count:
-            raise IndexError(f"{self.prefix} has {count} samples: there is no sample {index}")
-        return next(self._samples([index % count]))
+        if isinstance(index, slice):
+            return list(self._samples(range(count)[index]))
+        place = operator.index(index)
+        if not -count <= place < count:
+            raise IndexError(f"{self.prefix} has {count} samples: there is no sample {place}")
+        return next(self._samples([place % count]))
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return self._samples(range(len(self)))
@@ -1055,7 +1090,7 @@ class ReActureDataset:
 
     def _columns(self, framed: np.ndarray) -> dict[str, np.ndarray]:
         names = {"keys": MODEL_KEYS, "battery": ("battery",), "damage": ("damage",)}
-        names |= {vector: tuple(f"{vector}_{axis}" for axis in "xyz") for vector in _SAMPLE_VECTORS}
+        names |= {vector: tuple(f"{vector}_{axis}" for axis in AXES) for vector in _SAMPLE_VECTORS}
         chosen = {name: self.rows.column(*columns)[framed] for name, columns in names.items()}
         return {
             name: np.ascontiguousarray(values.reshape(len(framed), -1), np.float32) for name, values in chosen.items()
@@ -1064,11 +1099,12 @@ class ReActureDataset:
     def _samples(self, indices: Sequence[int]) -> Iterator[dict[str, Any]]:
         rows = rows_at(self.rows.path, self.rows.offsets[self.sample_rows[indices]].tolist())
         for index, row in zip(indices, rows, strict=True):
-            numbers = {name: values[index] for name, values in self._numbers.items()}
+            numbers: dict[str, Any] = {name: values[index].copy() for name, values in self._numbers.items()}
+            numbers |= {name: numbers[name].view(Vector) for name in _SAMPLE_VECTORS}
             numbers |= {name: float(numbers[name][0]) for name in ("battery", "damage")}
             numbers |= {name: row[name] for name in ("battery", "damage") if isinstance(row.get(name), (int, float))}
             times = {"frame_timestamp_ms": float(self.frame_timestamps[index])}
-            yield row | numbers | times | {"frame": self.frames_array[index]}
+            yield row | numbers | times | {"frame": np.array(self.frames_array[index], order="C")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

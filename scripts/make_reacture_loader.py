@@ -23,6 +23,7 @@ MODULES = (
     "reacture_checks",
     "reacture_batches",
     "reacture_statistics",
+    "reacture_vector",
     "reacture",
 )
 """In an order in which each comes after those that it uses."""

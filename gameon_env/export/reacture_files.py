@@ -26,7 +26,7 @@ class ReActureFiles:
 
     Attributes:
         prefix: what their names begin with: ``reacture_<unix_ms>``.
-        metadata, data, frames, timestamps: their paths.
+        metadata, data, frames, timestamps: their paths, absolute: they are opened again later.
     """
 
     prefix: str
@@ -50,7 +50,7 @@ def find_reacture_files(path: str | Path) -> ReActureFiles:
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise DatasetError(_missing(given, prefix, missing))
-    return ReActureFiles(prefix, *paths)
+    return ReActureFiles(prefix, *(path.absolute() for path in paths))
 
 
 def find_downloads(paths: Iterable[str | Path]) -> list[Path]:

@@ -209,6 +209,59 @@ def test_a_sample_is_its_row_its_frame_and_its_time(ours: Download) -> None:
         dataset[24]
 
 
+@pytest.mark.parametrize("make", [our_download, original_download])
+@pytest.mark.filterwarnings("ignore::gameon_env.export.reacture.ReActureWarning")
+def test_a_samples_arrays_become_tensors(tmp_path: Path, make: Any) -> None:
+    torch = pytest.importorskip("torch")
+    dataset = dataset_of(make(tmp_path))
+    for name in ("frame", "keys", "position", "velocity", "accelerometer"):
+        tensor = torch.from_numpy(dataset[2][name])
+        assert tensor.numpy().tolist() == dataset[2][name].tolist()
+        tensor.zero_()  # in memory of its own: the dataset stays as it is
+    assert (torch.from_numpy(dataset[2]["frame"]).numpy() == picture(2)).all()
+    assert dataset[2]["velocity"].tolist() == [5.0, 0.0, -2.5]
+
+
+def test_a_samples_vectors_answer_as_the_rows_do(ours: Download) -> None:
+    sample = dataset_of(ours)[4]
+    acceleration = sample["accelerometer"]
+    assert [acceleration[axis] for axis in "xyz"] == acceleration.tolist() == pytest.approx([0.0, 9.81, 0.5])
+    assert dict(acceleration) == pytest.approx(ours.rows[4]["accelerometer"])
+    assert dict(sample["position"].items()) == ours.rows[4]["robot"]["position"]
+    assert json.dumps(acceleration["z"]) == "0.5"
+    for wrong in ("w", "", "xy"):
+        with pytest.raises(KeyError):
+            acceleration[wrong]
+    with pytest.raises(KeyError):
+        acceleration[:2]["x"]
+    copy = pickle.loads(pickle.dumps(acceleration))  # noqa: S301
+    assert copy["y"] == acceleration["y"]
+
+
+def test_slices_are_lists_of_samples(ours: Download) -> None:
+    dataset = dataset_of(ours)
+    for some in (slice(0, 3), slice(-2, None), slice(None, None, -7), slice(30, 40)):
+        times = dataset.frame_timestamps[some].tolist()
+        assert [sample["frame_timestamp_ms"] for sample in dataset[some]] == times
+    assert dataset[np.int64(3)]["frame_timestamp_ms"] == 400
+    with pytest.raises(TypeError, match="float"):
+        dataset[1.5]  # type: ignore[call-overload]
+
+
+def test_a_relative_path_outlives_a_change_of_folder(
+    ours: Download, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours.write()
+    monkeypatch.chdir(ours.folder)
+    dataset = ReActureDataset(f"{PREFIX}_metadata.json")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert (dataset[1]["frame"] == picture(1)).all()
+    copy = pickle.loads(pickle.dumps(dataset))  # noqa: S301
+    assert (copy.frames_array[3] == picture(3)).all()
+
+
 def test_frames_stay_on_the_disk_and_cannot_be_written(ours: Download) -> None:
     dataset = dataset_of(ours)
     base = dataset.frames_array
