@@ -71,23 +71,33 @@ def reacture(
     session's folder too, from where gameon export reacture takes them.
     """
     console, done, failed = open_console(soft_wrap=True), list[ImportedReActure](), dict[str, str]()
-    for metadata in find_downloads(files):
-        prefix = metadata.name.removesuffix("_metadata.json")
+
+    def fail(name: str, error: DatasetError) -> None:
+        failed[name] = str(error)
+        if not as_json:
+            console.print(Text.assemble(f"{name}: ", ("failed", _STYLES["failed"]), f": {error}"))
+
+    downloads: dict[Path, None] = {}
+    for path in files:
+        try:
+            downloads |= dict.fromkeys(find_downloads(path))
+        except DatasetError as error:
+            fail(path.name, error)
+    for metadata in downloads:
+        name = metadata.stem.replace("_metadata", "")  # with the mark of a browser's copy
         try:
             imported = import_reacture(metadata, data_dir, partial=partial)
         except DatasetError as error:
-            failed[prefix] = str(error)
-            if not as_json:
-                console.print(Text.assemble(f"{prefix}: ", ("failed", _STYLES["failed"]), f": {error}"))
+            fail(name, error)
             continue
         done.append(imported)
         if not as_json:
-            console.print(Text.assemble(f"{prefix}: ", (imported.result, _STYLES[imported.result]), _counted(imported)))
+            console.print(Text.assemble(f"{name}: ", (imported.result, _STYLES[imported.result]), _counted(imported)))
             for note in imported.notes:
                 console.print(f"  {note}")
     if as_json:
         rows = [dataclasses.asdict(one) for one in done]
-        rows += [{"prefix": prefix, "result": "failed", "notes": [why]} for prefix, why in failed.items()]
+        rows += [{"prefix": name, "result": "failed", "notes": [why]} for name, why in failed.items()]
         typer.echo(json.dumps(rows, indent=2, default=str))
     if failed:
         raise typer.Exit(1)

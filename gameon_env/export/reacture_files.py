@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gameon_env.errors import DatasetError
 
-PARTS = ("metadata.json", "data.jsonl", "frames.npy", "timestamps.npy")
+METADATA = "metadata.json"
+PARTS = (METADATA, "data.jsonl", "frames.npy", "timestamps.npy")
 """What is read, by how the files' names end; the fifth file is ``README.md``."""
 
 MAX_METADATA_BYTES = 1 << 20
 
-_NAME = re.compile(r"(?P<prefix>.+)_(?:metadata\.json|data\.jsonl|frames\.npy|timestamps\.npy|README\.md)")
+_NAME = re.compile(
+    r"(?P<prefix>.+)_(?P<stem>metadata|data|frames|timestamps|README)(?P<mark> ?\(\d+\))?(?P<ending>\.\w+)"
+)
 _COPY_MARK = re.compile(r" ?\(\d+\)(?=\.\w+$)")
 
 
@@ -25,7 +27,8 @@ class ReActureFiles:
     """Where the files of one download are.
 
     Attributes:
-        prefix: what their names begin with: ``reacture_<unix_ms>``.
+        prefix: what their names begin with: ``reacture_<unix_ms>``. A browser that has such files already gives those
+            of another download a mark, ``..._metadata (1).json``; files with the same mark belong together.
         metadata, data, frames, timestamps: their paths, absolute: they are opened again later.
     """
 
@@ -45,33 +48,27 @@ def find_reacture_files(path: str | Path) -> ReActureFiles:
     given = Path(path).expanduser()
     if given.is_dir():
         given = _only_metadata(given)
-    prefix = _prefix_of(given)
-    paths = [given.with_name(f"{prefix}_{part}") for part in PARTS]
+    prefix, mark = _prefix_and_mark(given)
+    paths = [given.with_name(_name(prefix, mark, part)) for part in PARTS]
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
-        raise DatasetError(_missing(given, prefix, missing))
+        raise DatasetError(_missing(given, prefix, mark, missing))
     return ReActureFiles(prefix, *(path.absolute() for path in paths))
 
 
-def find_downloads(paths: Iterable[str | Path]) -> list[Path]:
-    """The paths of ``metadata.json`` of all downloads that ``paths`` name, each once: their files, or folders of them.
+def find_downloads(path: str | Path) -> list[Path]:
+    """The paths of ``metadata.json`` of all downloads that ``path`` names: one of their files, or a folder of them.
 
     Raises:
-        DatasetError: one of them names none.
+        DatasetError: it names none.
     """
-    found: dict[Path, None] = {}
-    for path in paths:
-        given = Path(path).expanduser()
-        if given.is_dir():
-            inside = sorted(given.glob("*_metadata.json"))
-            if not inside:
-                raise DatasetError(
-                    f"{given} holds no file that ends with _metadata.json: name the folder of a download"
-                )
-            found |= dict.fromkeys(inside)
-        else:
-            found[given.with_name(f"{_prefix_of(given)}_metadata.json")] = None
-    return list(found)
+    given = Path(path).expanduser()
+    if not given.is_dir():
+        return [given.with_name(_name(*_prefix_and_mark(given), METADATA))]
+    inside = _metadata_in(given)
+    if not inside:
+        raise DatasetError(f"{given} holds no file that ends with _metadata.json: name the folder of a download")
+    return inside
 
 
 def read_reacture_metadata(path: Path) -> dict[str, Any]:
@@ -95,20 +92,26 @@ def read_reacture_metadata(path: Path) -> dict[str, Any]:
     return metadata
 
 
-def _prefix_of(path: Path) -> str:
+def _prefix_and_mark(path: Path) -> tuple[str, str]:
     found = _NAME.fullmatch(path.name)
-    if found is None:
-        plain = _COPY_MARK.sub("", path.name)
-        hint = f" Rename the browser's copies: {plain}." if _NAME.fullmatch(plain) else ""
+    if found is None or found["stem"] + found["ending"] not in (*PARTS, "README.md"):
         raise DatasetError(
-            f"{path} is no file of a ReActure download: expected a name such as "
-            f"reacture_1731177600000_metadata.json.{hint}"
+            f"{path} is no file of a ReActure download: expected a name such as reacture_1731177600000_metadata.json."
         )
-    return found["prefix"]
+    return found["prefix"], found["mark"] or ""
+
+
+def _name(prefix: str, mark: str, part: str) -> str:
+    stem, ending = part.split(".")
+    return f"{prefix}_{stem}{mark}.{ending}"
+
+
+def _metadata_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if _COPY_MARK.sub("", path.name).endswith(f"_{METADATA}"))
 
 
 def _only_metadata(folder: Path) -> Path:
-    found = sorted(folder.glob("*_metadata.json"))
+    found = _metadata_in(folder)
     if len(found) == 1:
         return found[0]
     if not found:
@@ -117,8 +120,11 @@ def _only_metadata(folder: Path) -> Path:
     raise DatasetError(f"{folder} holds {len(found)} downloads: name the metadata of one of them ({names} ...)")
 
 
-def _missing(given: Path, prefix: str, missing: list[str]) -> str:
-    text = f"{prefix} is not whole: beside its other files in {given.parent} there is no {', no '.join(missing)}"
+def _missing(given: Path, prefix: str, mark: str, missing: list[str]) -> str:
+    text = f"{prefix}{mark} is not whole: beside its other files in {given.parent} there is no {', no '.join(missing)}"
+    if mark:
+        plain = _COPY_MARK.sub("", given.name)
+        return f"{text}. The browser did not mark all of the files. Rename the browser's copies: {plain}."
     endings = tuple(name.removeprefix(f"{prefix}_") for name in missing)
     folder = given.parent
     others = [path.name for path in sorted(folder.iterdir()) if path.name.endswith(endings)] if folder.is_dir() else []

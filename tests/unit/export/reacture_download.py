@@ -98,6 +98,14 @@ class Download:
         return self.paths["metadata.json"]
 
 
+def marked(download: Download, mark: str) -> Path:
+    """Write the files as a browser names those of a second download: ``..._metadata (1).json``."""
+    download.write()
+    for part, path in download.paths.items():
+        download.paths[part] = path.rename(path.with_name(f"{path.stem}{mark}{path.suffix}"))
+    return download.paths["metadata.json"]
+
+
 def our_download(folder: Path, frames: int = 24, **metadata: Any) -> Download:
     """As our page writes them: row i is frame i, keys cover the interval before; events and actions at the end."""
     times = np.float32(100) * np.arange(1, frames + 1, dtype=np.float32)

@@ -17,6 +17,7 @@ from tests.unit.export.reacture_download import (
     Download,
     broken_npy,
     held_in,
+    marked,
     original_download,
     our_download,
     picture,
@@ -601,6 +602,27 @@ def test_what_are_no_timestamps(ours: Download) -> None:
         row["timestamp_ms"] = None
     with pytest.raises(DatasetError, match=r"24 times in timestamps.npy are no numbers"):
         dataset_of(ours)
+
+
+@pytest.mark.parametrize("mark", [" (1)", "(2)"])
+def test_a_second_download_that_the_browser_marked(ours: Download, mark: str) -> None:
+    ours.write()
+    marked(our_download(ours.folder, 30), mark)
+    ours.write()
+    second = ours.folder / f"{PREFIX}_metadata{mark}.json"
+    for path in (second, second.with_name(f"{PREFIX}_README{mark}.md")):
+        dataset = ReActureDataset(path)
+        assert (len(dataset), dataset.prefix) == (30, PREFIX)
+        assert (dataset[29]["frame"] == picture(29)).all()
+    assert len(ReActureDataset(ours.paths["metadata.json"])) == 24
+    with pytest.raises(DatasetError, match="holds 2 downloads"):
+        ReActureDataset(ours.folder)
+    for path in ours.paths.values():
+        path.unlink()
+    assert len(ReActureDataset(ours.folder)) == 30
+    (ours.folder / f"{PREFIX}_data{mark}.jsonl").rename(ours.folder / f"{PREFIX}_data.jsonl")
+    with pytest.raises(DatasetError, match=rf"no {PREFIX}_data ?\(\d\).jsonl\. The browser did not mark all"):
+        ReActureDataset(second)
 
 
 def test_files_that_are_missing_or_of_another_download(ours: Download, tmp_path: Path) -> None:

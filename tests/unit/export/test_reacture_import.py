@@ -23,7 +23,15 @@ from gameon_env.export.reacture_video import write_lossless
 from gameon_env.recording.catalogue import Catalogue
 from gameon_env.recording.session import Session
 from gameon_env.recording.verification import verify
-from tests.unit.export.reacture_download import PREFIX, Download, held_in, original_download, our_download, state
+from tests.unit.export.reacture_download import (
+    PREFIX,
+    Download,
+    held_in,
+    marked,
+    original_download,
+    our_download,
+    state,
+)
 from tests.unit.recording.small_session import small_disk
 
 PLACE = {name: i for i, name in enumerate(CONTROLS)}
@@ -291,6 +299,23 @@ def test_the_command_goes_on_after_a_damaged_download(ours: Download, tmp_path: 
     assert f"{PREFIX}: imported" in done.output
     strange = run(tmp_path / "notes.txt", "--data-dir", tmp_path / "data")
     assert strange.exit_code != 0
+
+
+def test_the_command_goes_on_after_a_name_that_is_none(ours: Download, tmp_path: Path) -> None:
+    second = our_download(tmp_path / "download", 5, session_id="session_2")
+    marked(second, " (1)")
+    ours.write()
+    strange = [tmp_path / "download" / name for name in (f"{PREFIX}_frames.npy.part", "reacture_notes.txt")]
+    files = [*strange, *ours.paths.values(), *second.paths.values()]
+    done = run(*files, "--data-dir", tmp_path / "data")
+    assert done.exit_code == 1
+    for path in strange:
+        assert f"{path.name}: failed" in done.output
+    assert f"{PREFIX}: imported" in done.output
+    assert f"{PREFIX} (1): imported" in done.output
+    rows = json.loads(run(*files, "--data-dir", tmp_path / "data", "--json").output)
+    assert [row["result"] for row in rows] == ["there already"] * 2 + ["failed"] * 2
+    assert [row["prefix"] for row in rows[2:]] == [path.name for path in strange]
 
 
 def test_a_million_counts_of_the_mouse_and_wild_numbers(tmp_path: Path) -> None:
