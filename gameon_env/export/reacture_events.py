@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gameon_env.errors import DatasetError
 from gameon_env.events import InputEvent
 from gameon_env.export.reacture_rows import RowTable
 
@@ -33,6 +34,9 @@ TAP_OF = {"jump": "key:space", "destroy_rubble": "mouse:left", "rescue_victim": 
 
 BEFORE = "before"
 """``key_interval`` in metadata: a row's keys are what was held at any time since the row before."""
+
+MAX_TIME_MS = 366 * 86_400_000.0
+"""A year: no game takes longer, and sums of such times stay far from the end of what an int64 of ns holds."""
 
 _TAP_NS = 50_000_000
 _JUST_BEFORE_NS = 1000  # our videos' times are microseconds
@@ -109,7 +113,16 @@ def table_events(
 
 
 def ascending_ns(times_ms: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
-    """Sorted times as ns, each at least a microsecond after the one before it, and none before 0."""
+    """Sorted times as ns, each at least a microsecond after the one before it, and none before 0.
+
+    Raises:
+        DatasetError: they are too far from the game's start to be times of a game.
+    """
+    if len(times_ms) and not np.abs(times_ms).max() <= MAX_TIME_MS:
+        raise DatasetError(
+            f"a time is {float(times_ms[np.abs(times_ms).argmax()]):g} ms from the game's start, more than a year: "
+            "timestamps.npy or data.jsonl is damaged, or counts from elsewhere. Download the recording again."
+        )
     micro = np.maximum(np.rint(times_ms.astype(np.float64) * 1000).astype(np.int64), 0)
     place = np.arange(len(micro))
     rising: npt.NDArray[np.int64] = (np.maximum.accumulate(micro - place) + place) * 1000

@@ -57,6 +57,7 @@ PAUSE_NS = 1_000_000_000
 """Longer between two frames is a pause; intervals of 0.4 s were seen without one."""
 
 _LONGEST = 200
+_YEARS = range(1970, 5200)  # what a file's name can say too; any time zone and any duration can be added
 _UNIX_MS = re.compile(r"(?:.*_)?(\d{12,14})")
 
 
@@ -238,7 +239,9 @@ def _started(dataset: ReActureDataset) -> datetime:
     """As the metadata says, else as the files' names do, else when the file was made."""
     try:
         said = datetime.fromisoformat(str(dataset.metadata.get("start_time")))
-        return (said if said.tzinfo else said.replace(tzinfo=UTC)).astimezone(UTC)
+        started = (said if said.tzinfo else said.replace(tzinfo=UTC)).astimezone(UTC)
+        if started.year in _YEARS:
+            return started
     except (ValueError, OverflowError):
         pass
     named = _UNIX_MS.fullmatch(dataset.prefix)

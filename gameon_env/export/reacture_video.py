@@ -46,7 +46,7 @@ def write_lossless(
             for frame in _timed(frames, times_us):
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
-    except OSError as error:  # FFmpeg's errors are such too
+    except (OSError, av.FFmpegError) as error:  # some of FFmpeg's are no OSError
         raise StorageError(
             f"{path} cannot be written: {error.strerror or error}. Make room, or name another."
         ) from error

@@ -49,15 +49,21 @@ class Registrar:
 
     def _run(self) -> None:
         while (recording := self._waiting.get()) is not None:
+            state = self._register(recording)
             try:
-                done = import_reacture(recording.file("metadata.json"), self._data_dir)
-            except GameOnError as error:
-                state = f"not in the catalogue: {error}"
-                _LOG.warning("%s: %s", recording.prefix, state)
-            else:
-                state = REGISTERED
-                _LOG.info("%s: session %s", recording.prefix, done.folder)
-            try:
-                (recording.folder / _MARK).write_text(state, "utf-8")
+                (recording.folder / _MARK).write_text(state, "utf-8", "replace")
             except OSError as error:
                 _LOG.warning("%s: %s", recording.prefix, error)
+
+    def _register(self, recording: Recording) -> str:
+        """Make a session of it; returns the state that it is in then."""
+        try:
+            done = import_reacture(recording.file("metadata.json"), self._data_dir)
+        except GameOnError as error:
+            _LOG.warning("%s: not in the catalogue: %s", recording.prefix, error)
+            return f"not in the catalogue: {error}"
+        except Exception as error:  # noqa: BLE001 - whatever one recording holds, the others are registered
+            _LOG.exception("%s: not in the catalogue", recording.prefix)
+            return f"not in the catalogue: {type(error).__name__}: {error}; the server's log says where"
+        _LOG.info("%s: session %s", recording.prefix, done.folder)
+        return REGISTERED

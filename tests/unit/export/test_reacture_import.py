@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -232,6 +233,21 @@ def test_metadata_that_say_nonsense_do_no_harm(ours: Download, tmp_path: Path) -
     assert len(ReActureDataset(tmp_path / "out", warn=False)) == 24
 
 
+@pytest.mark.parametrize("start", ["9999-12-31T23:59:59.999Z", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00"])
+def test_a_start_at_the_end_of_time_is_not_believed(ours: Download, tmp_path: Path, start: str) -> None:
+    ours.metadata["start_time"] = start
+    imported = import_reacture(ours.write(), tmp_path / "data")
+    with Session(imported.folder) as session:
+        assert session.info.started_at.startswith("2024-11-09T18:40:00")  # as the files' names say
+
+
+def test_times_that_no_game_has(ours: Download, tmp_path: Path) -> None:
+    ours.times[5] = 1e17
+    with pytest.raises(DatasetError, match=r"a time is 1e\+17 ms from the game's start, more than a year"):
+        import_reacture(ours.write(), tmp_path / "data")
+    assert list((tmp_path / "data").rglob("session.db")) == []
+
+
 def test_controls_that_are_none(ours: Download, tmp_path: Path) -> None:
     for controls in (["key:wrong"], "key:w", [], [1]):
         ours.metadata["controls"] = controls
@@ -249,6 +265,15 @@ def test_a_full_disk_leaves_nothing(ours: Download, tmp_path: Path) -> None:
 def test_an_unwritable_video_is_told(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot be written"):
         write_lossless(tmp_path / "no" / "video.mp4", (8, 8), [np.zeros((8, 8, 3), np.uint8)], [0])
+
+
+def test_what_ffmpeg_cannot_say_in_a_number_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise av.error.ExternalError(-542398533, "Generic error in an external library")
+
+    monkeypatch.setattr(av, "open", fails)
+    with pytest.raises(StorageError, match="Generic error in an external library"):
+        write_lossless(tmp_path / "video.mp4", (8, 8), [np.zeros((8, 8, 3), np.uint8)], [0])
 
 
 def test_cloning_and_datasets_work_on_it(ours: Download, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import time
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gameon_env.export.reacture_import import import_reacture
 from gameon_env.recording.catalogue import Catalogue
-from gameon_env.web import server_recordings
+from gameon_env.web import server_catalogue, server_recordings
 from gameon_env.web.server import WebServer
 from tests.unit.web._requests import METADATA, ask, begin, event, frame, post_json, row, send, send_samples
 
@@ -314,3 +316,27 @@ def test_a_finished_one_is_registered_in_the_catalogue_or_says_why_not(server: W
     assert told[bad]["catalogue"].startswith("not in the catalogue: ")
     with Catalogue(tmp_path / "data") as catalogue:
         assert len(catalogue.sessions()) == 1
+
+
+def test_what_nobody_foresaw_in_one_recording_ends_not_the_others(
+    server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = begin(server), begin(server)
+
+    def fails_once(path: Path, data_dir: Path) -> object:
+        if bad in str(path):
+            raise OverflowError("date value out of range")
+        return import_reacture(path, data_dir)
+
+    monkeypatch.setattr(server_catalogue, "import_reacture", fails_once)
+    told = {}
+    with caplog.at_level(logging.ERROR):
+        for name in (bad, good):
+            send_samples(server, name, 0, 2)
+            finish(server, name)
+            wait_for(lambda name=name: ask(server, "GET", f"/api/recordings/{name}").json()["catalogue"] != "pending")
+            told[name] = ask(server, "GET", f"/api/recordings/{name}").json()["catalogue"]
+    assert told[bad].startswith("not in the catalogue: OverflowError: date value out of range")
+    assert told[good] == "registered"
+    assert f"{bad}: not in the catalogue" in caplog.text
+    assert "Traceback" in caplog.text
