@@ -93,6 +93,7 @@ def read_json(headers: Message, stream: _Readable) -> dict[str, Any]:
     body = read_body(headers, stream, "application/json", MAX_JSON_BYTES)
     try:
         content = json.loads(body, parse_constant=_refuse_constant)
+        json.dumps(content, ensure_ascii=False).encode()  # half of a surrogate pair cannot be written into any file
     except (ValueError, RecursionError) as error:
         raise RequestError(HTTPStatus.BAD_REQUEST, f"the body is no JSON: {error}") from error
     if not isinstance(content, dict):

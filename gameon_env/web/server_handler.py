@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from gameon_env import __version__
 from gameon_env.errors import GameOnError, StorageError
@@ -33,6 +33,7 @@ class Handler(BaseHTTPRequestHandler):
     sys_version = ""
     protocol_version = "HTTP/1.1"
     timeout = 60.0  # of a connection that says nothing
+    _answered = False
 
     def do_GET(self) -> None:
         self._answer(self._get)
@@ -46,11 +47,12 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         _LOG.debug(format, *args)
 
-    def _answer(self, deed: Any) -> None:
+    def _answer(self, deed: Callable[[SplitResult], None]) -> None:
         """Do it. What is refused or fails is told in JSON; the connection ends then, for its body may wait unread."""
+        self._answered = False
         try:
             check_host(self.headers, self.server.server_port)
-            deed(urlsplit(self.path))
+            deed(_url(self.path))
         except RequestError as error:
             self._refuse(error.status, str(error))
         except StorageError as error:
@@ -64,8 +66,13 @@ class Handler(BaseHTTPRequestHandler):
         except OSError as error:
             _LOG.warning("%s", error)
             self._refuse(HTTPStatus.INSUFFICIENT_STORAGE, f"the data folder cannot be used: {error}")
+        except Exception as error:  # noqa: BLE001 - a request without an answer tells the page nothing
+            _LOG.exception("%s %s", self.command, self.path[:200])
+            self._refuse(
+                HTTPStatus.INTERNAL_SERVER_ERROR, f"the server failed ({type(error).__name__}): its log says where"
+            )
 
-    def _get(self, url: Any) -> None:
+    def _get(self, url: SplitResult) -> None:
         path = unquote(url.path)
         if path == "/api/scores":
             check_origin(self.headers, self.server.server_port)
@@ -79,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
             if self.command != "HEAD":
                 self.wfile.write(found.content)
 
-    def _post(self, url: Any) -> None:
+    def _post(self, url: SplitResult) -> None:
         check_origin(self.headers, self.server.server_port)
         words = url.path.split("/")[1:]
         if words == ["api", "scores"]:
@@ -147,6 +154,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
         self.close_connection = True
+        if self._answered:  # its head went out; the length that it told tells the reader that it was cut short
+            return
         self._send_json({"error": message}, status, {"Connection": "close"})
 
     def _send_json(self, told: Any, status: HTTPStatus = HTTPStatus.OK, extra: Mapping[str, str] | None = None) -> None:
@@ -158,12 +167,20 @@ class Handler(BaseHTTPRequestHandler):
     def _send_head(
         self, status: HTTPStatus, content_type: str, length: int, extra: Mapping[str, str] | None = None
     ) -> None:
+        self._answered = True
         self.send_response(status)
         for name, value in {**self.server.headers, **(extra or {})}.items():
             self.send_header(name, value)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(length))
         self.end_headers()
+
+
+def _url(path: str) -> SplitResult:
+    try:
+        return urlsplit(path)
+    except ValueError as error:
+        raise RequestError(HTTPStatus.BAD_REQUEST, f"{path[:200]!r} is no address: {error}") from error
 
 
 def _offset(query: str) -> int:

@@ -102,7 +102,7 @@ class Recording:
             samples = self._parts.samples()
             rows, actions = self._parts.write_data(self.folder / _SO_FAR, samples)
             told = self._counted(metadata, samples, rows, actions)
-            self._so_far = (samples, _as_json(told), make_readme(told).encode())
+            self._so_far = (samples, _as_json(told), make_readme(told).encode("utf-8", "replace"))
 
     def finish(self, metadata: Mapping[str, Any] | None = None) -> None:
         """Make the five files of what arrived; does nothing where they are there.
@@ -151,7 +151,7 @@ class Recording:
         samples = self._parts.samples()
         rows, actions = self._parts.write_data(self.folder / "data.part", samples)
         told = self._counted(metadata or self._interrupted(samples), samples, rows, actions)
-        _write(self.file("README.md"), make_readme(told).encode())
+        _write(self.file("README.md"), make_readme(told).encode("utf-8", "replace"))
         self._parts.close_arrays(samples)
         for stream in ITEM_BYTES:
             self._parts.path(stream).replace(self.file(f"{stream}.npy"))
@@ -193,7 +193,8 @@ class Recording:
 
 
 def _as_json(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+    """Half of a surrogate pair, which a row may hold, stays the escape that it was in its row."""
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _read_object(text: bytes) -> dict[str, Any]:

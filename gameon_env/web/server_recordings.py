@@ -79,8 +79,12 @@ class Recordings:
                 except FileExistsError:
                     continue
                 break
-            recording = Recording(folder)
-            recording.checkpoint(metadata)
+            try:
+                recording = Recording(folder)
+                recording.checkpoint(metadata)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
             self._open[folder.name] = recording
             return recording
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,6 +129,44 @@ def test_what_is_no_metadata_is_refused(server: WebServer, body: bytes) -> None:
     answer = ask(server, "POST", "/api/recordings", body, {"Content-Type": "application/json"})
     assert answer.status == 400
     assert answer.json()["error"]
+
+
+LONE_SURROGATE = b'{"metadata": {"player_name": "\\ud800"}}'
+
+
+@pytest.mark.parametrize("body", [LONE_SURROGATE, b'{"metadata": {"\xed\xa0\x80": 1}}'])
+def test_a_text_that_no_file_takes_is_refused_and_leaves_nothing(
+    server: WebServer, tmp_path: Path, body: bytes
+) -> None:
+    told = {"Content-Type": "application/json"}
+    for path in ("/api/recordings", f"/api/recordings/{begin(server)}/finish"):
+        answer = ask(server, "POST", path, body, told)
+        assert answer.status == 400
+        assert "surrogates not allowed" in answer.json()["error"]
+    assert len(list((tmp_path / "data" / "reacture").iterdir())) == 1
+
+
+@pytest.mark.parametrize("path", ["http://[x", "http://[::1"])
+def test_an_address_that_is_none_is_answered(server: WebServer, path: str) -> None:
+    answer = ask(server, "GET", path)
+    assert answer.status == 400
+    assert "is no address" in answer.json()["error"]
+
+
+def test_what_nobody_foresaw_is_answered_and_logged(
+    server: WebServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(path: str) -> object:
+        raise LookupError("something")
+
+    monkeypatch.setattr(server._http.static, "read", fails)
+    with caplog.at_level(logging.ERROR):
+        answer = ask(server, "GET", "/index.html")
+    assert answer.status == 500
+    assert "LookupError" in answer.json()["error"]
+    assert "GET /index.html" in caplog.text
+    assert "LookupError: something" in caplog.text
+    assert ask(server, "GET", "/api/scores").status == 200
 
 
 def test_bodies_are_bounded(server: WebServer) -> None:

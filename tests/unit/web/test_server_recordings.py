@@ -250,6 +250,22 @@ def test_the_end_of_the_server_completes_what_is_open(tmp_path: Path) -> None:
     assert not (tmp_path / "reacture" / empty).exists()
 
 
+def test_a_row_that_no_text_file_takes_is_completed_too(tmp_path: Path) -> None:
+    with WebServer(tmp_path, port=0) as server:
+        name = begin(server)
+        send_samples(server, name, 0, 2)
+        odd = row(2).replace(b"2026-01-01T00:00:00.200Z", b"\\ud800")
+        send(server, name, "rows", odd, len(row(0) + row(1)))
+        send(server, name, "frames", frame(2), 2 * len(frame(0)))
+        send(server, name, "timestamps", np.array([300], "<f4").tobytes(), 8)
+    folder = tmp_path / "reacture" / name
+    metadata = json.loads((folder / f"{name}_metadata.json").read_text("utf-8"))
+    assert metadata["end_time"] == "\ud800"
+    assert metadata["data_stats"]["total_frames"] == 3
+    assert "?" in (folder / f"{name}_README.md").read_text("utf-8")
+    assert (folder / "catalogue.txt").read_text("utf-8") == "registered"
+
+
 def test_two_servers_on_one_folder_leave_each_other_alone(server: WebServer, tmp_path: Path) -> None:
     name = begin(server)
     send_samples(server, name, 0, 2)
