@@ -218,6 +218,7 @@ def _info(identity: str, dataset: ReActureDataset, who: Who) -> SessionInfo:
         details={
             "reacture": {
                 "prefix": dataset.prefix,
+                "samples": len(dataset),
                 "metadata": metadata,
                 "mended": list(dataset.repairs),
                 "video": "every pixel as in frames.npy",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,35 @@ from gameon_env.export.reacture_writer import NpyFile, free_prefix, write_beside
 from gameon_env.recording.session import Session
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What the session's folder has of its download, as far as it was imported.
+
+    Attributes:
+        prefix: of the files' names.
+        rows: all of them.
+        framed: ``(N,) int64``: the rows of the samples.
+        times: ``(N,) float32``, as they were downloaded.
+        order: ``(N,) int64``: the samples in the order of time.
+        whole: False: of files that were cut short, or whose counts differ, the first samples were imported.
+    """
+
+    prefix: str
+    rows: RowTable
+    framed: npt.NDArray[np.int64]
+    times: npt.NDArray[np.float32]
+    order: npt.NDArray[np.int64]
+    whole: bool
+
+
 def restorable(recording: Recording) -> bool:
     """Whether the session still is what was imported: its rows are there, and no frame was taken from it since."""
     if not isinstance(recording, SessionRecording) or recording.size != SIZE:
         return False
     try:
-        _, times, order = _kept(recording.path)
         with Session(recording.path) as session:
-            return np.array_equal(session.frames().t_ns, ascending_ns(times[order]))
+            kept = _kept(session)
+            return np.array_equal(session.frames().t_ns, ascending_ns(kept.times[kept.order]))
     except (GameOnError, OSError):
         return False
 
@@ -41,10 +63,9 @@ def restore(recording: Recording, folder: Path) -> str:
         OSError: the disk refuses.
         GameOnError: the session is damaged.
     """
-    rows, times, order = _kept(recording.path)
     with Session(recording.path) as session:
-        told = session.info.details["reacture"]
-    prefix = free_prefix(folder, str(told["prefix"]) if isinstance(told, dict) else "")
+        kept = _kept(session)
+    prefix = free_prefix(folder, kept.prefix)
     frames = NpyFile(folder / f"{prefix}_frames.npy", "|u1", (*SIZE, 3))
     try:
         for picture in recording.stream(np.arange(recording.num_frames)):
@@ -53,24 +74,34 @@ def restore(recording: Recording, folder: Path) -> str:
     finally:
         frames.close()
     metadata = read_reacture_metadata(recording.path / KEPT_METADATA)
-    write_beside_frames(folder, prefix, times[order], _lines(rows, order), metadata)
+    stats = metadata.get("data_stats")
+    if not kept.whole and isinstance(stats, dict):
+        metadata["data_stats"] = stats | {"total_frames": len(kept.times)}
+    write_beside_frames(folder, prefix, kept.times[kept.order], _lines(kept), metadata)
     return prefix
 
 
-def _kept(folder: Path) -> tuple[RowTable, npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """The rows, the times of the samples as they were downloaded, and these in the order of time."""
-    rows = read_rows(folder / KEPT_ROWS)
-    times = open_timestamps(folder / KEPT_TIMES).values
+def _kept(session: Session) -> _Kept:
+    told = session.info.details.get("reacture")
+    told = told if isinstance(told, dict) else {}
+    rows = read_rows(session.folder / KEPT_ROWS)
+    times = open_timestamps(session.folder / KEPT_TIMES).values
     framed = np.flatnonzero(rows.has_frame)
-    if len(times) != len(framed) or not np.isfinite(times).all():
-        raise DatasetError(f"{folder}: its rows and times are not as they were")
-    return rows, times, np.argsort(times, kind="stable")
+    said = told.get("samples")
+    samples = said if isinstance(said, int) else max(len(times), len(framed))  # older sessions do not say it
+    if not 0 <= samples <= min(len(times), len(framed)):
+        raise DatasetError(f"{session.folder}: its rows and times are not as they were")
+    whole = len(times) == len(framed) == samples
+    times, framed = times[:samples], framed[:samples]
+    if not np.isfinite(times).all():
+        raise DatasetError(f"{session.folder}: not all of its times are numbers")
+    return _Kept(str(told.get("prefix", "")), rows, framed, times, np.argsort(times, kind="stable"), whole)
 
 
-def _lines(rows: RowTable, order: npt.NDArray[np.int64]) -> Iterator[bytes]:
-    framed = np.flatnonzero(rows.has_frame)[order]
+def _lines(kept: _Kept) -> Iterator[bytes]:
+    rows = kept.rows
     without = np.sort(np.concatenate([rows.offsets[~rows.has_frame], rows.other_offsets]))
     with rows.path.open("rb") as file:
-        for offset in [*rows.offsets[framed].tolist(), *without.tolist()]:
+        for offset in [*rows.offsets[kept.framed[kept.order]].tolist(), *without.tolist()]:
             file.seek(offset)
             yield file.readline(MAX_LINE_BYTES).rstrip(b"\r\n")

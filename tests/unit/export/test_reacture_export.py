@@ -156,6 +156,45 @@ def test_an_imported_download_comes_back_as_it_was(tmp_path: Path, make: Any) ->
     assert import_reacture(out, tmp_path / "data").result == "there already"
 
 
+@pytest.mark.parametrize("make", [our_download, original_download])
+@pytest.mark.parametrize("part", ["frames.npy", "timestamps.npy", "data.jsonl"])
+def test_a_download_that_was_cut_short_comes_back_as_far_as_it_was_whole(tmp_path: Path, make: Any, part: str) -> None:
+    download = make(tmp_path / "download")
+    metadata = download.write()
+    content = download.paths[part].read_bytes()
+    if part == "data.jsonl":
+        lines = content.splitlines(keepends=True)
+        content = b"".join(lines[:15]) + lines[15][:40]
+    else:
+        content = content[: -len(content) // 6]
+    download.paths[part].write_bytes(content)
+    count = import_reacture(metadata, tmp_path / "data", partial=True).frames
+    assert 0 < count < 24
+    export_to_reacture(tmp_path / "data", tmp_path / "out", game_name="reacture")
+    out = ReActureDataset(tmp_path / "out")
+    framed = [row for row in download.rows if row.get("visual_frame_path")][:count]
+    assert out.repairs == ()
+    assert (out.frames_array == download.frames[:count]).all()
+    assert out.frame_timestamps.tolist() == download.times[:count].tolist()
+    assert [sample["robot"] for sample in out] == [row["robot"] for row in framed]
+    assert out.metadata["environment"] == "earthquake"
+    assert out.metadata["data_stats"]["total_frames"] == count
+
+
+def test_the_end_of_a_session_that_was_redacted_does_not_come_back(tmp_path: Path) -> None:
+    download = our_download(tmp_path / "download")
+    download.write()
+    frames = download.paths["frames.npy"]
+    frames.write_bytes(frames.read_bytes()[:-60_000])
+    folder = import_reacture(download.folder, tmp_path / "data", partial=True).folder
+    redact(folder, [(1.55, 9.0)])
+    export_to_reacture(tmp_path / "data", tmp_path / "out")
+    (path,) = metadata_in(tmp_path / "out")
+    dataset = ReActureDataset(path)
+    assert len(dataset) <= 16
+    assert {row["event"] for row in [*dataset, *dataset.other_rows()]} == {"periodic_update_10hz"}
+
+
 def test_two_downloads_of_one_millisecond(tmp_path: Path) -> None:
     for name, count in (("a", 10), ("b", 12)):
         import_reacture(our_download(tmp_path / name, count, session_id=name).write(), tmp_path / "data")
