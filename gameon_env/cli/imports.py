@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,11 @@ from gameon_env.recording.original_gameon import Imported, import_original
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 _STYLES = {"imported": "green", "there already": "", "failed": "red"}
+
+
+class _Player(StrEnum):
+    HUMAN = "human"
+    AGENT = "agent"
 
 
 @app.callback()
@@ -62,6 +68,7 @@ def reacture(
         list[Path], typer.Argument(help="The files of downloads (one of each is enough), or folders of them.")
     ],
     data_dir: Annotated[Path | None, typer.Option(help="Where the sessions go: $GAMEON_DATA_DIR or ./data.")] = None,
+    who: Annotated[_Player, typer.Option(help="Who played.")] = _Player.HUMAN,
     partial: Annotated[bool, typer.Option(help="Of files that were cut short, import what is whole.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
@@ -86,7 +93,9 @@ def reacture(
     for metadata in downloads:
         name = metadata.stem.replace("_metadata", "")  # with the mark of a browser's copy
         try:
-            imported = import_reacture(metadata, data_dir, partial=partial)
+            imported = import_reacture(
+                metadata, data_dir, who="agent" if who is _Player.AGENT else "human", partial=partial
+            )
         except DatasetError as error:
             fail(name, error)
             continue

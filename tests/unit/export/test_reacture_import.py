@@ -312,6 +312,14 @@ def test_the_command(ours: Download, tmp_path: Path) -> None:
     assert row["prefix"] == PREFIX
 
 
+@pytest.mark.parametrize(("words", "who"), [((), "human"), (("--who", "agent"), "agent")])
+def test_the_command_says_who_played(ours: Download, tmp_path: Path, words: tuple[str, ...], who: str) -> None:
+    assert run(ours.folder, "--data-dir", tmp_path / "data", *words).exit_code == 0
+    with Catalogue(tmp_path / "data") as catalogue:
+        assert [entry.who for entry in catalogue.sessions()] == [who]
+    assert run(ours.folder, "--data-dir", tmp_path / "data", "--who", "nobody").exit_code == 2
+
+
 def test_the_command_goes_on_after_a_damaged_download(ours: Download, tmp_path: Path) -> None:
     second = our_download(tmp_path / "download", 5)
     second.prefix = "reacture_1731177500000"
