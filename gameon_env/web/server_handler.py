@@ -1,4 +1,4 @@
-"""The local server's answers: the page's files, its recordings and its scores."""
+"""The local server's answers: the page's files, its recordings and their loader, and its scores."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from gameon_env import __version__
 from gameon_env.errors import GameOnError, StorageError
+from gameon_env.export.reacture_loader import NAME as LOADER
+from gameon_env.export.reacture_loader import reacture_loader
 from gameon_env.web.server_checks import RequestError, check_host, check_origin, read_body, read_json
 from gameon_env.web.server_download import find_span, read_span
 from gameon_env.web.server_recording import FILES
@@ -80,11 +82,12 @@ class Handler(BaseHTTPRequestHandler):
         elif path.startswith("/api/recordings/"):
             check_origin(self.headers, self.server.server_port)
             self._get_recording(path.split("/")[3:])
+        elif path == f"/{LOADER}":
+            named = {"Content-Disposition": f'attachment; filename="{LOADER}"'}
+            self._send(reacture_loader().encode(), "text/x-python; charset=utf-8", named)
         else:
             found = self.server.static.read(path)
-            self._send_head(HTTPStatus.OK, found.content_type, len(found.content))
-            if self.command != "HEAD":
-                self.wfile.write(found.content)
+            self._send(found.content, found.content_type)
 
     def _post(self, url: SplitResult) -> None:
         check_origin(self.headers, self.server.server_port)
@@ -157,6 +160,11 @@ class Handler(BaseHTTPRequestHandler):
         if self._answered:  # its head went out; the length that it told tells the reader that it was cut short
             return
         self._send_json({"error": message}, status, {"Connection": "close"})
+
+    def _send(self, content: bytes, content_type: str, extra: Mapping[str, str] | None = None) -> None:
+        self._send_head(HTTPStatus.OK, content_type, len(content), extra)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def _send_json(self, told: Any, status: HTTPStatus = HTTPStatus.OK, extra: Mapping[str, str] | None = None) -> None:
         content = json.dumps(told).encode()

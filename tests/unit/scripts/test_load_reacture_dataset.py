@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from gameon_env.export.reacture_loader import reacture_loader
 from tests.unit.export.reacture_download import PREFIX, Download, original_download, our_download
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
@@ -24,15 +24,6 @@ class NumpyAlone:
             raise ModuleNotFoundError(f"No module named {first!r}", name=first)
 sys.meta_path.insert(0, NumpyAlone())
 """
-
-
-def module_of(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -62,8 +53,13 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_is_what_the_package_makes_it() -> None:
-    made = module_of(SCRIPTS / "make_reacture_loader.py").loader()
-    assert LOADER.read_text(encoding="utf-8") == made, "run scripts/make_reacture_loader.py"
+    assert LOADER.read_text(encoding="utf-8") == reacture_loader(), "run scripts/make_reacture_loader.py"
+
+
+def test_it_is_made_by_the_script(tmp_path: Path) -> None:
+    made = tmp_path / "made.py"
+    subprocess.run([sys.executable, SCRIPTS / "make_reacture_loader.py", made], check=True, timeout=120)
+    assert made.read_bytes() == LOADER.read_bytes()
 
 
 def test_as_a_module(beside: Download) -> None:

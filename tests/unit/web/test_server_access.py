@@ -95,6 +95,16 @@ def test_every_file_of_the_page_is_served(server: WebServer) -> None:
     assert "access-control-allow-origin" not in index.headers
 
 
+def test_the_loader_is_served(server: WebServer) -> None:
+    answer = ask(server, "GET", "/load_reacture_dataset.py")
+    assert answer.status == 200
+    assert answer.headers["content-disposition"] == 'attachment; filename="load_reacture_dataset.py"'
+    scripts = Path(__file__).resolve().parents[3] / "scripts"
+    assert answer.body == (scripts / "load_reacture_dataset.py").read_bytes()
+    head = ask(server, "HEAD", "/load_reacture_dataset.py")
+    assert (head.headers["content-length"], head.body) == (str(len(answer.body)), b"")
+
+
 def test_head_has_no_body(server: WebServer) -> None:
     answer = ask(server, "HEAD", "/index.html")
     assert answer.status == 200
