@@ -47,10 +47,11 @@ def key_rows(
 ) -> npt.NDArray[np.int64]:
     """``(K,) int64``: the rows that tell what was pressed, in the order of time.
 
-    Where keys cover intervals, those are the rows with a frame, and events only repeat what they say. Where keys are
-    samples, as in the original's files, every row is one more sample.
+    Where keys cover intervals, those are the rows with a frame and those whose picture could not be read, for the row
+    after them may tell of the time since them only; other events repeat what these rows say. Where keys are samples,
+    as in the original's files, every row is one more sample.
     """
-    chosen = framed if is_before(metadata) else np.arange(len(times))
+    chosen = np.append(framed, np.flatnonzero(rows.failed)) if is_before(metadata) else np.arange(len(times))
     chosen = chosen[np.isfinite(times[chosen]) & np.isfinite(rows.column("W")[chosen])]
     in_order: npt.NDArray[np.int64] = chosen[np.argsort(times[chosen], kind="stable")]
     return in_order
@@ -106,7 +107,8 @@ def table_events(
         control: np.any([rows.column(name)[chosen] > 0 for name in names], axis=0)
         for control, names in COLUMNS_OF.items()
     }
-    # A row of an event repeats the motion that its neighbour with a frame tells.
+    # A row of an event repeats the motion that its neighbour with a frame tells. One whose picture could not be read
+    # may do so too, or not: no file says which, and motion that is counted twice was never made.
     told = rows.has_frame[chosen]
     motion = {f"mouse:{axis}": np.where(told, rows.column(f"mouse_{axis}")[chosen], 0.0) for axis in ("dx", "dy")}
     return row_events(times_ns, held, motion, before=before)

@@ -31,6 +31,9 @@ COLUMNS = (
 )
 """What is kept of each row of the robot's state, as numbers; NaN where the row does not say it."""
 
+CAPTURE_FAILED = "capture_failed"
+"""The event of a row whose picture was due and could not be read."""
+
 MAX_LINE_BYTES = 1 << 20
 
 _PLACE = {name: i for i, name in enumerate(COLUMNS)}
@@ -46,6 +49,7 @@ class RowTable:
         values: ``(R, C) float64``, the columns of :data:`COLUMNS`.
         offsets: ``(R,) int64``, where each row begins in the file.
         has_frame: ``(R,) bool``: a picture belongs to it.
+        failed: ``(R,) bool``: its picture was due and could not be read.
         other_offsets: ``(M,) int64``, where each row of another kind begins (``player_action``).
         faults: column -> in how many rows with a picture it is no number, or not there.
         cut: why reading ended before the file's end; empty where it did not.
@@ -55,6 +59,7 @@ class RowTable:
     values: np.ndarray
     offsets: np.ndarray
     has_frame: np.ndarray
+    failed: np.ndarray
     other_offsets: np.ndarray
     faults: Mapping[str, int]
     cut: str
@@ -71,7 +76,7 @@ def read_rows(path: Path) -> RowTable:
     Raises:
         DatasetError: the file cannot be read.
     """
-    values, offsets, has_frame, others = array("d"), array("q"), array("b"), array("q")
+    values, offsets, has_frame, failed, others = array("d"), array("q"), array("b"), array("b"), array("q")
     faults: Counter[str] = Counter()
     cut = ""
     for number, offset, row in _lines(path):
@@ -88,8 +93,10 @@ def read_rows(path: Path) -> RowTable:
         values.extend(numbers)
         offsets.append(offset)
         has_frame.append(pictured)
+        failed.append(not pictured and row.get("event") == CAPTURE_FAILED)
     table = np.frombuffer(values, np.float64).reshape(-1, len(COLUMNS)) if values else np.empty((0, len(COLUMNS)))
-    return RowTable(path, table, _int64(offsets), np.array(has_frame, bool), _int64(others), dict(faults), cut)
+    kinds = np.array(has_frame, bool), np.array(failed, bool)
+    return RowTable(path, table, _int64(offsets), *kinds, _int64(others), dict(faults), cut)
 
 
 def rows_at(path: Path, offsets: Iterable[int]) -> Iterator[dict[str, Any]]:

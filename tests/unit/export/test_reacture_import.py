@@ -99,6 +99,31 @@ def test_the_action_of_step_i_is_what_row_i_plus_1_says(ours: Download, tmp_path
     assert (steps.presses[:23, :8] == edges).all()
 
 
+@pytest.mark.parametrize("told_again", [False, True])
+def test_keys_of_a_picture_that_could_not_be_read_are_kept(ours: Download, tmp_path: Path, told_again: bool) -> None:
+    """Whether the next row with a frame tells of them again, or of the time since them only."""
+    nothing = dict.fromkeys(ours.rows[0]["key_presses"], False) | {"mouse_dx": 0, "mouse_dy": 0}
+    for row in ours.rows:
+        if "key_presses" in row:
+            row["key_presses"] = nothing
+    held = nothing | {"R": True, "mouse_dx": 7}
+    lost = ours.rows[10] | {"event": "capture_failed", "key_presses": held}
+    del lost["visual_frame_path"]
+    ours.rows = [*ours.rows[:10], *ours.rows[11:], lost]
+    if told_again:
+        ours.rows[10]["key_presses"] = held
+    ours.frames, ours.times = np.delete(ours.frames, 10, axis=0), np.delete(ours.times, 10)
+    ours.metadata["data_stats"]["total_frames"] = 23
+    imported = import_reacture(ours.write(), tmp_path / "data")
+    assert (imported.frames, imported.notes) == (23, ())
+    recording = SessionRecording(imported.folder)
+    steps = recording.steps()
+    assert np.flatnonzero(steps.inputs[:, PLACE["key:r"]]).tolist() == [9]
+    assert steps.presses[:, PLACE["key:r"]].sum() == 1
+    moved = steps.inputs[:, PLACE["mouse:dx"]].sum() * recording.mouse_scale_px
+    assert moved == pytest.approx(7 if told_again else 0, abs=1e-3)
+
+
 def test_the_originals_keys_are_samples_at_their_rows_time(tmp_path: Path) -> None:
     download = original_download(tmp_path / "download")
     download.rows = [row for row in download.rows if row.get("visual_frame_path")]
