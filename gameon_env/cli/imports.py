@@ -77,10 +77,10 @@ def reacture(
     Faults of the original's files are mended on the way, and told; its files stay as they are. All rows stay in the
     session's folder too, from where gameon export reacture takes them.
     """
-    console, done, failed = open_console(soft_wrap=True), list[ImportedReActure](), dict[str, str]()
+    console, done, failed = open_console(soft_wrap=True), list[ImportedReActure](), list[tuple[str, str]]()
 
     def fail(name: str, error: DatasetError) -> None:
-        failed[name] = str(error)
+        failed.append((name, str(error)))
         if not as_json:
             console.print(Text.assemble(f"{name}: ", ("failed", _STYLES["failed"]), f": {error}"))
 
@@ -89,7 +89,7 @@ def reacture(
         try:
             downloads |= dict.fromkeys(find_downloads(path))
         except DatasetError as error:
-            fail(path.name, error)
+            fail(path.name or str(path), error)
     for metadata in downloads:
         name = metadata.stem.replace("_metadata", "")  # with the mark of a browser's copy
         try:
@@ -106,7 +106,7 @@ def reacture(
                 console.print(f"  {note}")
     if as_json:
         rows = [dataclasses.asdict(one) for one in done]
-        rows += [{"prefix": name, "result": "failed", "notes": [why]} for name, why in failed.items()]
+        rows += [{"prefix": name, "result": "failed", "notes": [why]} for name, why in failed]
         typer.echo(json.dumps(rows, indent=2, default=str))
     if failed:
         raise typer.Exit(1)

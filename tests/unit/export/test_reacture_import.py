@@ -363,7 +363,9 @@ def test_the_command_goes_on_after_a_name_that_is_none(ours: Download, tmp_path:
     second = our_download(tmp_path / "download", 5, session_id="session_2")
     marked(second, " (1)")
     ours.write()
-    strange = [tmp_path / "download" / name for name in (f"{PREFIX}_frames.npy.part", "reacture_notes.txt")]
+    (tmp_path / "empty").mkdir()
+    names = f"download/{PREFIX}_frames.npy.part", "download/reacture_notes.txt", "reacture_notes.txt", "empty"
+    strange = [tmp_path / name for name in names]
     files = [*strange, *ours.paths.values(), *second.paths.values()]
     done = run(*files, "--data-dir", tmp_path / "data")
     assert done.exit_code == 1
@@ -372,7 +374,7 @@ def test_the_command_goes_on_after_a_name_that_is_none(ours: Download, tmp_path:
     assert f"{PREFIX}: imported" in done.output
     assert f"{PREFIX} (1): imported" in done.output
     rows = json.loads(run(*files, "--data-dir", tmp_path / "data", "--json").output)
-    assert [row["result"] for row in rows] == ["there already"] * 2 + ["failed"] * 2
+    assert [row["result"] for row in rows] == ["there already"] * 2 + ["failed"] * 4
     assert [row["prefix"] for row in rows[2:]] == [path.name for path in strange]
 
 
