@@ -263,6 +263,44 @@ def test_a_gamepad_drives_looks_and_pauses(page: Browser, server: WebServer) -> 
     page.wait_state("playing")
 
 
+def test_a_refused_pointer_is_asked_for_again(page: Browser, server: WebServer) -> None:
+    start(page, server)
+    page.tap("key:escape")
+    page.wait_state("paused")
+    page.js("document.querySelector('#resume').click()")  # no person's click: the browser refuses
+    page.wait_state("playing")
+    page.wait_for("document.querySelector('#said').textContent.includes('once more')")
+    assert page.js("document.pointerLockElement === null")
+    click_until_locked(page)
+    before = page.js("window.reacture.sim.robot.yaw")
+    page.move(60, 0)
+    page.wait_for(f"window.reacture.sim.robot.yaw < {before} - 0.1")
+
+
+def test_the_pointer_comes_back_after_a_pause_by_escape(page: Browser, server: WebServer) -> None:
+    start(page, server)
+    click_until_locked(page)
+    page.tap("key:escape")
+    page.wait_state("paused")
+    page.tap("key:escape")
+    page.wait_state("playing")
+    tick = page.js("window.reacture.sim.tick")
+    page.wait_for(f"window.reacture.sim.tick > {tick + 12}")
+    assert page.js("document.pointerLockElement === null")
+    click_until_locked(page)
+
+
+def click_until_locked(page: Browser) -> None:
+    """Click as one who was refused does; the browser gives no pointer for a second after Escape."""
+
+    def locked() -> bool:
+        page.click()
+        time.sleep(0.4)
+        return bool(page.js("document.pointerLockElement !== null"))
+
+    wait_until(locked, "the pointer")
+
+
 def test_a_lost_context_pauses_and_comes_back(page: Browser, server: WebServer) -> None:
     start(page, server)
     page.wait_for("window.reacture.sim.tick > 5")

@@ -35,7 +35,7 @@ export class Controls {
     this.dy = 0;
     this.lookTicks = 0;
     this.dragging = false;
-    /** 'free' until the browser gave or refused the pointer */
+    /** 'free', 'refused' from a refusal until the browser gives the pointer after all, or 'unavailable' for good */
     this.lock = typeof surface.requestPointerLock === "function" ? "free" : "unavailable";
     /** @type {(gotten: boolean) => void} told when the pointer lock comes or goes */
     this.onLock = () => {};
@@ -52,10 +52,15 @@ export class Controls {
     if (this.lock === "unavailable" || this.locked) return;
     try {
       await this.surface.requestPointerLock();
-    } catch (error) {
-      // Chromium refuses for a second after Esc left the lock: the next click asks again.
-      this.onLockRefused(error);
+    } catch {
+      this.#refuse();
     }
+  }
+
+  /** No refusal is for good: Chromium refuses without a click or key, and for a second after Esc left the lock. */
+  #refuse() {
+    this.lock = "refused";
+    this.onLockRefused();
   }
 
   releaseLock() {
@@ -131,8 +136,9 @@ export class Controls {
       if (!this.enabled) return;
       event.preventDefault();
       this.dragging = true;
-      if (this.lock === "free" && !this.locked) this.requestLock();
-      else if (event.button === 0) this.press("destroy");
+      // A click that only asks for the pointer is no action; after a refusal it is both.
+      if ((this.locked || this.lock !== "free") && event.button === 0) this.press("destroy");
+      this.requestLock();
     });
     addEventListener("mouseup", (event) => {
       this.dragging = false;
@@ -144,11 +150,10 @@ export class Controls {
     this.surface.addEventListener("contextmenu", (event) => event.preventDefault());
     document.addEventListener("pointerlockchange", () => {
       this.clear();
+      if (this.locked) this.lock = "free";
       this.onLock(this.locked);
     });
-    document.addEventListener("pointerlockerror", () => {
-      this.lock = "unavailable";
-      this.onLockRefused(null);
-    });
+    // Where no promise tells of a refusal, only this does.
+    document.addEventListener("pointerlockerror", () => this.#refuse());
   }
 }

@@ -188,10 +188,12 @@ function pause(why = "") {
   show("paused");
 }
 
-function resume() {
+/** @param {boolean} asks whether the browser may be asked for the pointer */
+function resume(asks) {
   if (state() !== "paused") return;
   sound.wake();
-  controls.requestLock();
+  if (asks) controls.requestLock();
+  else controls.onLockRefused();
   show("playing");
   sound.ambience(game.choice.environment);
 }
@@ -271,7 +273,7 @@ function wire() {
     toMenu();
   });
   byId("screen-ready").addEventListener("click", startGame);
-  byId("resume").addEventListener("click", resume);
+  byId("resume").addEventListener("click", () => resume(true));
   byId("leave").addEventListener("click", leave);
   byId("again").addEventListener("click", next);
   byId("to-menu").addEventListener("click", toMenu);
@@ -287,7 +289,8 @@ function wire() {
   addEventListener("keydown", (event) => {
     if (event.code !== "Escape" || byId("help").open) return;
     if (state() === "playing") pause();
-    else if (state() === "paused" && !event.repeat) resume();
+    // Esc takes the pointer away: one that is asked for by it is refused, or gone when the key goes up.
+    else if (state() === "paused" && !event.repeat) resume(false);
   });
   addEventListener("resize", () => view?.resize());
   document.addEventListener(
@@ -297,9 +300,8 @@ function wire() {
   // Esc in a locked pointer reaches the page only as the loss of the lock.
   controls.onLock = (gotten) => !gotten && pause();
   controls.onLockRefused = () => {
-    if (controls.lock === "unavailable")
-      hud.say("No mouse lock here: drag to look, or use the arrow keys", performance.now(), 5000);
-    else hud.say("Click once more to look with the mouse, or use the arrow keys", performance.now(), 4000);
+    if (controls.lock !== "unavailable")
+      hud.say("Click once more to look with the mouse; or drag, or use the arrow keys", performance.now(), 4000);
   };
   controls.onPadStart = () => pause();
   addTouch(controls, () => pause());
