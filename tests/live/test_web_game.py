@@ -187,9 +187,11 @@ def test_the_menu_by_keyboard_alone(page: Browser, server: WebServer) -> None:
     page.hold("key:right")
     page.wait_for(f"Math.abs({turned} - {before}) > 0.3")
     page.let_go()
+    page.tap("key:tab")  # leads nowhere while a game is played
     page.hold("key:w")
     page.wait_for("Math.hypot(window.reacture.sim.robot.vx, window.reacture.sim.robot.vz) > 2")
     page.let_go()
+    assert page.js("document.activeElement.id") == "view"
     page.tap("key:f")
     page.wait_for("window.reacture.sim.readyTick >= 0")
 
@@ -343,6 +345,37 @@ def test_a_hidden_tab_waits_and_two_tabs_play(page: Browser, server: WebServer) 
         assert page.js("window.reacture.errors") == []
         page.driver.close()
     page.driver.switch_to.window(window)
+
+
+def test_a_game_without_the_keyboard_waits(page: Browser, server: WebServer) -> None:
+    page.open(server.url)
+    page.js("localStorage.setItem('reacture.player', JSON.stringify('ada'))")
+    page.open(server.url)
+    page.click_on("#cards > :nth-child(1)")
+    page.wait_state("ready")
+    page.tap("key:enter")
+    page.wait_state("playing")
+    page.wait_for("window.reacture.sim.tick > 5")
+    page.tap("key:escape")
+    page.wait_state("paused")
+    page.tap("key:escape")  # from here on without a pointer, whose loss would pause too
+    page.wait_state("playing")
+    assert page.js("document.pointerLockElement === null")
+    window = page.driver.current_window_handle
+    page.driver.switch_to.new_window("window")
+    try:
+        page.driver.switch_to.window(window)
+        page.wait_state("paused")
+        assert "another window" in page.js("document.querySelector('#paused-text').textContent")
+        assert not page.js("document.hidden")
+    finally:
+        (other,) = set(page.driver.window_handles) - {window}
+        page.driver.switch_to.window(other)
+        page.driver.close()
+        page.driver.switch_to.window(window)
+    tick = page.js("window.reacture.sim.tick")
+    time.sleep(0.3)
+    assert page.js("window.reacture.sim.tick") == tick
 
 
 def test_without_webgl_it_says_what_to_do(server: WebServer, tmp_path: Path) -> None:

@@ -124,6 +124,8 @@ export class Controls {
   #listen() {
     addEventListener("keydown", (event) => {
       const name = KEYS[event.code];
+      // Tab would take the keyboard out of the game, to the browser's own buttons in the end.
+      if (this.enabled && event.code === "Tab") event.preventDefault();
       if (!this.enabled || !name || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
       if (!event.repeat) this.press(name);

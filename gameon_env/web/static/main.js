@@ -297,6 +297,8 @@ function wire() {
     "visibilitychange",
     () => document.hidden && pause("The game waited while its tab was hidden."),
   );
+  // Who has another window before them does not play. A kiosk is played by programs, which resume nothing.
+  addEventListener("blur", () => !address.kiosk && pause("The game waited while another window had the keyboard."));
   // Esc in a locked pointer reaches the page only as the loss of the lock.
   controls.onLock = (gotten) => !gotten && pause();
   controls.onLockRefused = () => {
