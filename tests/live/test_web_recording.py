@@ -177,7 +177,18 @@ def test_a_picture_that_fails_makes_an_event_row(page: Browser, server: WebServe
     run(page, "marked.lost = marked.recorder.status;")
     status = finish(page)
     assert status["failed"] == 5
-    others = check(download(page), [6 * i for i in range(1, 11) if 6 * i not in (18, 30)])
+    files = download(page)
+    ticks = [6 * i for i in range(1, 11) if 6 * i not in (18, 30)]
+    others = check(files, ticks)
+    for row, first, last in zip(read(files)[2], [0, *ticks], ticks, strict=False):
+        # As test_keys_are_those_held_in_the_interval_and_motion_is_summed has it, since the last row with a picture.
+        covered, keys = range(first + 1, last + 1), row["key_presses"]
+        assert keys["mouse_dx"] == sum(t % 7 for t in covered)
+        assert keys["mouse_dy"] == first - last
+        assert keys["A"] == any(t % 12 == 0 for t in covered)
+        assert keys["D"] == any(t % 60 < 30 for t in covered)
+        assert keys["inspect"] == any(t % 24 == 1 for t in covered)
+        assert keys["destroy"] == any(t % 30 == 5 for t in covered)
     failed = [row for row in others if row.get("event") == "capture_failed"]
     assert [round(row["timestamp_ms"] * 60 / 1000) for row in failed] == [18, 30, 66, 72, 78]
     assert failed[0]["reason"] == "it was not rendered"

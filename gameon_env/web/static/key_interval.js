@@ -33,3 +33,14 @@ export class KeyInterval {
     Object.assign(this.row, { mouse_dx: 0, mouse_dy: 0, inspect: false, destroy: false });
   }
 }
+
+/** Two intervals as one, `earlier` being null where there is none: held in any of them, motion summed. */
+export function together(earlier, later) {
+  if (!earlier) return later;
+  const both = { ...later };
+  for (const [name, value] of Object.entries(earlier)) {
+    if (typeof value === "number") both[name] += value;
+    else both[name] ||= value;
+  }
+  return both;
+}

@@ -2,12 +2,13 @@
  * Records the game as it is played: ten rows a second of game time, each with its picture, and all events.
  *
  * The row of tick t holds the state at t, the picture of t, and what was pressed in the interval that ended at t. A row
- * and its frame are handed on together or not at all: where the picture is lost, the row becomes an event row.
+ * and its frame are handed on together or not at all: where the picture is lost, the row becomes an event row, and the
+ * next row that has a picture tells of its interval too.
  */
 
 import { contentBox } from "./box_filter.js";
 import { download } from "./download.js";
-import { KeyInterval } from "./key_interval.js";
+import { KeyInterval, together } from "./key_interval.js";
 import { makeMetadata } from "./metadata.js";
 import { FrameSampler } from "./sampler.js";
 import { openSink } from "./sinks.js";
@@ -43,6 +44,7 @@ export class Recorder {
   #options;
   #started;
   #keys = new KeyInterval();
+  #unseen = null; // keys of the intervals since the last row with a picture, whose own pictures were lost
   #waiting = null; // the row whose picture is asked for
   #stored = Promise.resolve(); // when all rows so far are with the sink
   #samples = 0;
@@ -186,6 +188,8 @@ export class Recorder {
   #store(row, frame) {
     const begun = performance.now();
     if (this.#sink.error) return;
+    row.key_presses = together(this.#unseen, row.key_presses);
+    this.#unseen = null;
     row.visual_frame_path = `${this.prefix}_frames.npy[${this.#samples}]`;
     this.#sink.append("frames", frame);
     this.#sink.append("timestamps", new Uint8Array(Float32Array.of(row.timestamp_ms).buffer));
@@ -205,6 +209,7 @@ export class Recorder {
 
   #fail(row, reason) {
     this.#failed++;
+    this.#unseen = together(this.#unseen, row.key_presses);
     this.#append({ ...row, event: "capture_failed", reason });
   }
 
