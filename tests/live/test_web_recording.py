@@ -76,6 +76,7 @@ def test_keys_are_those_held_in_the_interval_and_motion_is_summed(page: Browser,
     assert (rescue["event"], rescue["success"], rescue["key_presses"]["mouse_dy"]) == ("rescue", True, -2)
     action = rows[SAMPLES + 2]
     assert (action["type"], action["action"], type(action["timestamp"])) == ("player_action", "rescue", int)
+    assert action["timestamp"] == 333  # of the game
     assert set(action) == {"type", "timestamp", "action", "robot", "sensors"}
 
 

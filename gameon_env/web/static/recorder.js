@@ -220,7 +220,7 @@ export class Recorder {
     if (!extras.action) return;
     const action = {
       type: "player_action",
-      timestamp: Date.now(),
+      timestamp: Math.round(row.timestamp_ms), // of the game, as the original has it
       action: extras.action,
       robot: { position, rotation },
     };

@@ -113,7 +113,7 @@ def our_download(folder: Path, frames: int = 24, **metadata: Any) -> Download:
     events = [
         state(3, 366.7, event="zone_change", zone="yellow"),
         state(9, 983.3, event="rescue", action="rescue", success=True),
-        {"type": "player_action", "timestamp": START_MS + 983, "action": "rescue", "robot": {}, "sensors": {}},
+        {"type": "player_action", "timestamp": 983, "action": "rescue", "robot": {}, "sensors": {}},
     ]
     facts = _metadata(frames) | {"format_version": 1, "key_interval": "before", "generator": "gameon-env 0", "seed": 7}
     return Download(folder, rows + events, np.stack([picture(i) for i in range(frames)]), times, facts | metadata)
@@ -128,7 +128,7 @@ def original_download(folder: Path, frames: int = 24, **metadata: Any) -> Downlo
         if i % 5 == 4:
             rows.append(state(i, float(t) - 30.0, event="inspect", action="inspect", success=True))
         if i % 7 == 6:
-            rows.append({"type": "player_action", "timestamp": START_MS + int(t), "action": "inspect", "robot": {}})
+            rows.append({"type": "player_action", "timestamp": int(t), "action": "inspect", "robot": {}})
     facts = _metadata(frames) | {"session_id": "session_1731177599123_abc"}
     pictures = np.stack([picture(i) for i in range(frames)])
     return Download(folder, rows, pictures, times, facts | metadata, broken=True)
