@@ -265,6 +265,49 @@ def test_a_gamepad_drives_looks_and_pauses(page: Browser, server: WebServer) -> 
     page.wait_state("playing")
 
 
+def test_thumbs_drive_and_look_on_a_phone(server: WebServer, tmp_path: Path) -> None:
+    with browser(tmp_path, phone=True) as page:
+        start(page, server, quality="lowest")
+        page.wait_for("!document.querySelector('#touch').hidden")
+        yaw, speed = "window.reacture.sim.robot.yaw", "Math.hypot(reacture.sim.robot.vx, reacture.sim.robot.vz)"
+        stick = page.js("document.querySelector('#stick').getBoundingClientRect()")
+        x, y = stick["x"] + stick["width"] / 2, stick["y"] + stick["height"] / 2
+        left, up = (1, x, y), (1, x, y - 40)
+
+        def touch(kind: str, *fingers: tuple[int, float, float]) -> None:
+            points = [{"id": finger, "x": x, "y": y} for finger, x, y in fingers]
+            page.driver.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        def look_to(x: int) -> None:
+            before = page.js(yaw)
+            touch("touchMove", up, (2, x, 300))
+            page.wait_for(f"{yaw} < {before} - 0.05")
+
+        touch("touchStart", left)
+        touch("touchMove", up)
+        page.wait_for(f"{speed} > 2")
+        touch("touchStart", up, (2, 200, 300))
+        look_to(230)
+        # A third finger, told by a script: the browser's own lifts all fingers or none.
+        for kind in ("pointerdown", "pointerup"):
+            page.driver.execute_script(
+                "document.querySelector('[data-press=space]').dispatchEvent("
+                "new PointerEvent(arguments[0], {pointerId: 99, pointerType: 'touch', bubbles: true}))", kind
+            )  # fmt: skip
+        look_to(260)
+        assert page.js("document.querySelector('#stick i').style.transform") != ""
+        touch("touchEnd")
+        page.wait_for(f"{speed} < 0.5")
+        before = page.js(yaw)
+        touch("touchStart", left)
+        touch("touchMove", up)
+        page.wait_for(f"{speed} > 2")
+        touch("touchCancel")
+        page.wait_for(f"{speed} < 0.5")
+        assert page.js(yaw) == before
+        assert page.js("window.reacture.errors") == page.errors() == []
+
+
 def test_a_refused_pointer_is_asked_for_again(page: Browser, server: WebServer) -> None:
     start(page, server)
     page.tap("key:escape")

@@ -28,6 +28,7 @@ export function addTouch(controls, onPause) {
 function drive(controls) {
   const stick = document.getElementById("stick");
   const knob = stick.firstElementChild;
+  let finger = null;
   const move = (event) => {
     const box = stick.getBoundingClientRect();
     const x = event.clientX - box.left - box.width / 2;
@@ -46,12 +47,15 @@ function drive(controls) {
     }
   };
   stick.addEventListener("pointerdown", (event) => {
-    stick.setPointerCapture(event.pointerId);
+    finger = event.pointerId;
+    stick.setPointerCapture(finger);
     move(event);
   });
-  stick.addEventListener("pointermove", (event) => stick.hasPointerCapture(event.pointerId) && move(event));
+  stick.addEventListener("pointermove", (event) => event.pointerId === finger && move(event));
   for (const end of ["pointerup", "pointercancel"]) {
-    stick.addEventListener(end, () => {
+    stick.addEventListener(end, (event) => {
+      if (event.pointerId !== finger) return;
+      finger = null;
       knob.style.transform = "";
       for (const name of ["w", "a", "s", "d"]) controls.release(name);
     });
@@ -68,5 +72,7 @@ function look(controls) {
     controls.look((event.clientX - last.x) * COUNTS_PER_PIXEL, (event.clientY - last.y) * COUNTS_PER_PIXEL);
     last = { id: event.pointerId, x: event.clientX, y: event.clientY };
   });
-  addEventListener("pointerup", () => (last = null));
+  // Other fingers come and go meanwhile: the one that drives, or presses a button.
+  for (const end of ["pointerup", "pointercancel"])
+    addEventListener(end, (event) => event.pointerId === last?.id && (last = null));
 }
