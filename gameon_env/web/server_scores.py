@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -18,6 +19,8 @@ from gameon_env.web.server_checks import RequestError
 ENVIRONMENTS = ("earthquake", "tsunami", "wildfire")
 MAX_PER_ENVIRONMENT = 50
 MAX_NAME = 64
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, what turns the text around it, and halves of a character. Letters that join are text."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def check_score(told: Mapping[str, Any]) -> Score:
             continue
         value = told.get(field.name)
         if field.type == "str":
-            fits = isinstance(value, str) and 0 < len(value.strip()) <= MAX_NAME and value.isprintable()
+            fits = isinstance(value, str) and 0 < len(value.strip()) <= MAX_NAME and not _UNFIT.search(value)
             value = value.strip() if isinstance(value, str) else value
         elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             fits = False

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -236,6 +237,28 @@ def test_a_game_on_the_screen_from_start_to_end(page: Browser, server: WebServer
     page.tap("key:enter")
     page.wait_state("playing")
     assert page.js("window.reacture.sim.seed") == seed + 1
+
+
+def test_names_in_any_script_are_on_the_leaderboard(page: Browser, server: WebServer) -> None:
+    for told, kept in (("🚒" * 30, "🚒" * 24), ("می\u200cخواهم\u00a0۷", "می\u200cخواهم\u00a0۷"), ("a\u202eb\n", "ab")):
+        start(page, server, "tsunami", seconds=1, player=quote(told))
+        page.wait_state("over")
+        page.wait_for("document.querySelector('#over-best').textContent.startsWith('Best here')")
+        scores = page.driver.execute_script("return fetch('/api/scores').then((answer) => answer.json());")["scores"]
+        assert kept in [score["name"] for score in scores]
+        assert "not on" not in page.js("document.querySelector('#over-best').textContent")
+
+
+def test_a_score_that_is_refused_is_said(page: Browser, tmp_path: Path) -> None:
+    damaged = tmp_path / "reacture" / "scores.json"
+    damaged.parent.mkdir()
+    damaged.write_text("no")
+    with WebServer(tmp_path, port=0) as server:
+        start(page, server, "tsunami", seconds=1)
+        page.wait_state("over")
+        page.wait_for("document.querySelector('#over-best').textContent.includes('is no list of scores')")
+        assert page.js("window.reacture.errors") == []
+    assert all("507" in error for error in page.errors())
 
 
 def shows_the_game(page: Browser) -> bool:

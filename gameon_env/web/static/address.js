@@ -1,5 +1,7 @@
 /** What the page's address asks for; see the parameters below. */
 
+import { fitName } from "./player_name.js";
+
 /**
  * @param {string} query such as `?kiosk=1&environment=earthquake&seed=7&player=NAME&seconds=60&record=1`
  * @returns {{kiosk: boolean, start: boolean, environment: string, seed: number, player: string, seconds: number,
@@ -17,7 +19,7 @@ export function readAddress(query) {
     start: asked.get("start") === "1",
     environment: oneOf("environment", ["earthquake", "tsunami", "wildfire"]),
     seed: Math.floor(number("seed", 0, 0, 4294967295)),
-    player: (asked.get("player") ?? "kiosk").slice(0, 24),
+    player: fitName(asked.get("player") ?? "") || "kiosk",
     seconds: number("seconds", 300, 1, 36000),
     record: asked.get("record") === "1",
     quality: oneOf("quality", ["auto", "lowest", "low", "high"]),

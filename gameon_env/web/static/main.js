@@ -178,8 +178,8 @@ async function end() {
   const { player, environment } = one.choice;
   const kept = keepScore({ name: player, environment, score: one.sim.score, seed: one.seed });
   await closeRecorder(one);
-  await kept;
-  sayBest(await menu.showBoard(), environment);
+  const refused = await kept;
+  sayBest(await menu.showBoard(), environment, refused);
 }
 
 function pause(why = "") {

@@ -1,6 +1,7 @@
 /** Sign-in by a local name, the environments to choose from, options, and the leaderboard. */
 
 import { MOODS } from "./moods.js";
+import { fitName } from "./player_name.js";
 import { bestScores, read, write } from "./scores.js";
 import { PICTURES } from "./pictures.js";
 
@@ -81,7 +82,7 @@ export class Menu {
   }
 
   #signIn(text, focus = true) {
-    const name = text.trim().slice(0, 24);
+    const name = fitName(text);
     if (!name) return;
     this.player = name;
     write(LAST, name);

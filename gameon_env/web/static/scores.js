@@ -11,7 +11,7 @@ export async function bestScores() {
   return scores.sort((a, b) => b.score - a.score);
 }
 
-/** @param {Score} score */
+/** @param {Score} score @returns {Promise<string>} why the leaderboard has it not; mostly nothing */
 export async function keepScore(score) {
   const kept = [...stored(), score].sort((a, b) => b.score - a.score).slice(0, MOST);
   write(STORE, kept);
@@ -21,9 +21,12 @@ export async function keepScore(score) {
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(score),
     });
-    await answer.arrayBuffer(); // an answer that nobody reads keeps its pipe
+    const said = await answer.json().catch(() => null); // an answer that nobody reads keeps its pipe
+    // Another server than ours keeps no scores, and shows none: this browser's are shown.
+    return !answer.ok && said?.error ? said.error : "";
   } catch (error) {
     console.info("no server keeps scores; this browser does", error);
+    return "";
   }
 }
 

@@ -53,10 +53,11 @@ export function fillError(title, text) {
   byId("error-text").textContent = text;
 }
 
-/** @param {import("./scores.js").Score[]} scores best first */
-export function sayBest(scores, environment) {
+/** @param {import("./scores.js").Score[]} scores best first @param {string} refused why this game's is not among them */
+export function sayBest(scores, environment, refused) {
   const best = scores.find((one) => one.environment === environment);
-  byId("over-best").textContent = best ? `Best here: ${best.score} by ${best.name}` : "";
+  const said = best ? `Best here: ${best.score} by ${best.name}. ` : "";
+  byId("over-best").textContent = said + (refused && `This score is not on the leaderboard: ${refused}`);
 }
 
 export function sayRecording(text) {

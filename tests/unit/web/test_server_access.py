@@ -241,6 +241,13 @@ def test_scores(server: WebServer, tmp_path: Path) -> None:
     assert min(each["score"] for each in scores if each["name"] == "Bo") == 10
 
 
+@pytest.mark.parametrize("name", ["می\u200cخواهم", "👩\u200d🚒", "Jean\u00a0Luc", "🚒" * 24, "<b>"])
+def test_a_name_in_any_script_is_kept(server: WebServer, name: str) -> None:
+    told = {"name": name, "environment": "tsunami", "score": 1, "seed": 7}
+    assert post_json(server, "/api/scores", told).json()["scores"][0]["name"] == name
+    assert ask(server, "GET", "/api/scores").json()["scores"][0]["name"] == name
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -251,6 +258,11 @@ def test_scores(server: WebServer, tmp_path: Path) -> None:
         {"name": ""},
         {"name": "x" * 65},
         {"name": "a\nb"},
+        {"name": "a\x9bb"},
+        {"name": "a\u202eb"},
+        {"name": "a\u2067b"},
+        {"name": "a\ud83d"},
+        {"name": "\u00a0"},
         {"name": 3},
         {"environment": "moon"},
         {"seed": None},
