@@ -138,7 +138,12 @@ class Browser:
 
 @contextlib.contextmanager
 def browser(
-    folder: Path, *, size: tuple[int, int] = (480, 640), flags: Sequence[str] = (), phone: bool = False
+    folder: Path,
+    *,
+    size: tuple[int, int] = (480, 640),
+    flags: Sequence[str] = (),
+    phone: bool = False,
+    saves: bool = True,
 ) -> Iterator[Browser]:
     """A browser that is gone, with its display and every process of it, when the block ends.
 
@@ -147,6 +152,7 @@ def browser(
         size: ``(height, width)`` of the display and of the page's window.
         flags: more of Chromium's flags.
         phone: touch instead of a mouse, and two pixels for one of the page's.
+        saves: let a page save several files at once; a person's browser asks first.
     """
     downloads = folder / "downloads"
     downloads.mkdir(parents=True, exist_ok=True)
@@ -158,7 +164,7 @@ def browser(
     options.add_experimental_option(
         "prefs",
         {"download.default_directory": str(downloads), "download.prompt_for_download": False,
-         "profile.default_content_setting_values.automatic_downloads": 1},
+         "profile.default_content_setting_values.automatic_downloads": 1 if saves else 3},
     )  # fmt: skip
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     if phone:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,3 +130,32 @@ def learn_from(metadata_path: Path, folder: Path) -> None:
     assert policy.spec.game == "reacture"
     assert policy.spec.fps == 10
     assert {"key:w", "mouse:dx", "mouse:left"} <= set(policy.spec.controls)
+
+
+def test_a_browser_that_asks_before_several_downloads(tmp_path: Path) -> None:
+    with WebServer(tmp_path / "data", port=0) as server, browser(tmp_path / "browser", saves=False) as page:
+        page.open(f"{server.url}?kiosk=1&start=1&seconds=1&quality=lowest&record=1")
+        page.wait_state("over")
+        said = "document.querySelector('#screen-over [data-recording]').textContent"
+        page.wait_for(f"{said}.startsWith('Recorded')")
+        page.driver.execute_script(
+            "window.heard = []; new MutationObserver((changes) => heard.push(changes[0].target.textContent)).observe("
+            "document.querySelector('#screen-over [data-recording]'), { childList: true });"
+        )
+        page.click_on("#screen-over [data-download]")
+        page.wait_for(f"{said}.includes('kept some back')")
+        assert "5 files: allow several downloads" in page.js("window.heard")[0]
+        metadata_path = page.wait_file("*_metadata.json")
+        assert list(page.downloads.iterdir()) == [metadata_path]  # the others wait for a yes that nobody gives
+        links = page.js(
+            "[...document.querySelectorAll('#screen-over [data-files] a')].map((a) => [a.download, a.href])"
+        )
+        folder = tmp_path / "data" / "reacture" / metadata_path.name.removesuffix("_metadata.json")
+        assert [name for name, _ in links] == [f"{folder.name}_{file}" for file in FILES]
+        for name, address in links:
+            with urllib.request.urlopen(address, timeout=30) as reply:
+                assert reply.read() == (folder / name).read_bytes()
+        page.tap("key:escape")  # puts the browser's question away
+        page.click_on("#screen-over [data-files] a")
+        assert page.js("document.body.dataset.state") == "over"  # where a click beside starts the next game
+        assert page.js("window.reacture.errors") == page.errors() == []

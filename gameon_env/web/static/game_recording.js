@@ -1,5 +1,6 @@
 /** The recording of a game, from the game's side: it may be missing or fail, and the game goes on. */
 
+import { downloadWatched } from "./download.js";
 import { MOODS } from "./moods.js";
 import { sayRecording } from "./screens.js";
 
@@ -41,7 +42,8 @@ export async function closeRecorder({ recorder, sim }) {
 export async function download(recorder, button) {
   button.disabled = true;
   try {
-    await recorder.download();
+    const list = button.closest(".screen").querySelector("[data-files]");
+    await downloadWatched(await recorder.files(), sayRecording, list);
   } catch (error) {
     note(`download: ${error.message}`);
     sayRecording(`The download failed: ${error.message}`);

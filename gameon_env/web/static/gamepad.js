@@ -47,7 +47,7 @@ let menuHeld = new Set(["space", "w", "s"]);
 
 function moveFocus(step) {
   const root = document.querySelector("dialog[open]") ?? document;
-  const stops = [...root.querySelectorAll("button, input, select, summary")].filter(
+  const stops = [...root.querySelectorAll("button, input, select, summary, a[href]")].filter(
     (one) => one.checkVisibility?.() && !one.closest("#hud"),
   );
   const at = stops.indexOf(document.activeElement);

@@ -279,8 +279,8 @@ function wire() {
   byId("to-menu").addEventListener("click", toMenu);
   byId("reload").addEventListener("click", () => location.reload());
   byId("screen-over").addEventListener("click", (event) => {
-    const onButton = event.target.closest("button");
-    if (address.kiosk && !onButton && performance.now() - overAt > OVER_GUARD_MS) next();
+    const onOther = event.target.closest("button, a");
+    if (address.kiosk && !onOther && performance.now() - overAt > OVER_GUARD_MS) next();
   });
   for (const button of document.querySelectorAll("[data-help]"))
     button.addEventListener("click", () => byId("help").showModal());

@@ -151,14 +151,19 @@ export class Recorder {
     return this.#finished;
   }
 
-  /** Hand the five files to the browser's downloads: of the whole game, or of what was played so far. */
-  async download() {
+  /** The five files: of the whole game, or of what was played so far. */
+  async files() {
     if (this.#ended) await this.finish();
     else {
       await this.#stored;
       await this.#sink.snapshot(this.#metadata(this.#sim.result()));
     }
-    const files = await this.#sink.files();
+    return this.#sink.files();
+  }
+
+  /** Hand the five files to the browser's downloads. Returns their names. */
+  async download() {
+    const files = await this.files();
     await download(files);
     return files.map((file) => file.name);
   }

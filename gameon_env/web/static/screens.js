@@ -65,6 +65,7 @@ export function sayRecording(text) {
 }
 
 function offerDownload(possible) {
+  for (const list of document.querySelectorAll("[data-files]")) list.replaceChildren(); // those of an earlier moment
   for (const button of document.querySelectorAll("[data-download]")) button.hidden = !possible;
 }
 

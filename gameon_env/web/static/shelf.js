@@ -1,6 +1,6 @@
 /** The menu's list of recordings that this browser holds: to download, or to remove. */
 
-import { download } from "./download.js";
+import { downloadWatched } from "./download.js";
 import { MOODS } from "./moods.js";
 import { removeStored, storedFiles, storedRecordings } from "./stored.js";
 
@@ -10,6 +10,7 @@ const byId = (id) => document.getElementById(id);
 export async function showShelf() {
   const found = await storedRecordings();
   byId("shelf").hidden = !found.length;
+  byId("shelf-files").replaceChildren();
   byId("shelf-list").replaceChildren(...found.reverse().map(line));
 }
 
@@ -19,7 +20,9 @@ function line({ prefix, bytes, metadata }) {
   const environment = MOODS[metadata?.environment]?.title ?? "a game";
   const date = new Date(Number(prefix.split("_")[1])).toLocaleString();
   text.textContent = `${environment}, ${date}, ${(bytes / 1e6).toFixed(1)} MB`;
-  const save = button("Download Data", prefix, async () => download(await storedFiles(prefix)));
+  const save = button("Download Data", prefix, async () =>
+    downloadWatched(await storedFiles(prefix), say, byId("shelf-files")),
+  );
   const drop = button("Remove", prefix, async () => {
     if (!confirm(`Remove ${prefix} from this browser for good?`)) return;
     await removeStored(prefix);
@@ -41,11 +44,15 @@ function button(text, prefix, deed) {
     try {
       await deed();
     } catch (error) {
-      byId("shelf-said").textContent = `${prefix}: ${error.message}`;
+      say(`${prefix}: ${error.message}`);
       window.reacture.errors.push(`${text} ${prefix}: ${error.message}`);
     } finally {
       made.disabled = false;
     }
   });
   return made;
+}
+
+function say(text) {
+  byId("shelf-said").textContent = text;
 }
