@@ -77,6 +77,21 @@ def test_another_server_has_the_browser_keep_it(page: Browser, other_server: str
     ) is False  # fmt: skip
 
 
+def test_a_browser_that_lets_pages_write_no_files_keeps_blobs(page: Browser, other_server: str) -> None:
+    script = page.driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument", {"source": "delete FileSystemFileHandle.prototype.createWritable"}
+    )
+    try:
+        start(page, other_server)
+        play(page, 200)  # two segments and more
+        status = finish(page)
+        assert (status["sink"], status["error"]) == ("browser", None)
+        check(download(page), [6 * (i + 1) for i in range(200)])
+        assert run(page, "return (await (await import('/stored.js')).storedRecordings()).length;") == 0
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
 def test_what_a_browser_kept_of_a_page_that_was_closed(page: Browser, other_server: str) -> None:
     prefix = start(page, other_server)
     play(page, 200)  # two segments and more
@@ -222,6 +237,27 @@ def test_the_server_is_killed_in_the_middle_and_comes_back(page: Browser, tmp_pa
         server = serve()
         files = download(page)  # tries to finish again
         check(files, [6 * (i + 1) for i in range(20)])
+    finally:
+        server.kill()
+        server.wait()
+
+
+def test_a_server_that_is_stopped_is_not_waited_for_for_ever(page: Browser, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = "import sys; from gameon_env.web.server import serve; serve(sys.argv[1], port=int(sys.argv[2]))"
+    server = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / "data"), str(port)])
+    url = f"http://127.0.0.1:{port}/"
+    try:
+        wait_until(lambda: answers(url), "the server")
+        start(page, url)
+        play(page, 20)
+        os.kill(server.pid, signal.SIGSTOP)
+        said = run(page, "return marked.recorder.finish({}).then(() => null, (error) => error.message);")
+        assert "does not answer" in said
+        os.kill(server.pid, signal.SIGCONT)
+        check(download(page), [6 * (i + 1) for i in range(20)])
     finally:
         server.kill()
         server.wait()

@@ -7,6 +7,7 @@ const SEND_EVERY_MS = 1000;
 const BATCH_BYTES = 4 << 20;
 const RETRY_MS = { first: 250, most: 4000 };
 const PATIENCE_MS = 15_000; // of one who waits for the files
+const ANSWER_MS = 20_000; // for one request: a server that is stopped takes connections and says nothing
 const CATALOGUE_MS = { every: 500, most: 300_000 };
 
 /** There is no server that takes recordings; the message says what there was. */
@@ -19,7 +20,7 @@ class RefusedError extends Error {}
 export async function openServerSink(metadata) {
   let answer;
   try {
-    answer = await fetch("/api/recordings", jsonRequest({ metadata }));
+    answer = await ask("/api/recordings", jsonRequest({ metadata }));
   } catch (error) {
     throw new NoServerError(`no server answers (${error.message})`);
   }
@@ -154,7 +155,7 @@ class ServerSink {
   }
 
   async #postOnce(what, request) {
-    const answer = await fetch(`${this.#address}/${what}`, request);
+    const answer = await ask(`${this.#address}/${what}`, request);
     if (answer.ok) {
       await answer.arrayBuffer(); // one that nobody reads keeps its pipe, and the browser what was sent
       return;
@@ -183,10 +184,15 @@ class ServerSink {
   async #watchCatalogue() {
     for (let waited = 0; waited < CATALOGUE_MS.most && this.catalogue === "pending"; waited += CATALOGUE_MS.every) {
       await new Promise((resolve) => setTimeout(resolve, CATALOGUE_MS.every));
-      const answer = await fetch(this.#address).catch(() => null);
+      const answer = await ask(this.#address).catch(() => null);
       if (answer?.ok) this.catalogue = (await answer.json()).catalogue;
     }
   }
+}
+
+/** `fetch`, which would wait for ever. */
+function ask(address, request = {}) {
+  return fetch(address, { ...request, signal: AbortSignal.timeout(ANSWER_MS) });
 }
 
 function jsonRequest(content) {

@@ -113,6 +113,8 @@ class BlobStore {
 }
 
 async function openFolder() {
+  // Where pages may only read their folder, or write it in a worker alone, it is of no use.
+  if (typeof FileSystemFileHandle?.prototype.createWritable !== "function") return null;
   try {
     const root = await navigator.storage.getDirectory();
     return await root.getDirectoryHandle(FOLDER, { create: true });
