@@ -288,6 +288,48 @@ def test_a_gamepad_drives_looks_and_pauses(page: Browser, server: WebServer) -> 
     page.wait_state("playing")
 
 
+def test_a_gamepad_changes_a_choice_in_the_menu(page: Browser, server: WebServer) -> None:
+    page.open(server.url)
+    page.js("localStorage.setItem('reacture.player', JSON.stringify('ada'))")
+    page.open(server.url)
+    page.wait_state("menu")
+    plug_in(page, "standard")
+    page.js("document.querySelector('#options').open = true")
+    page.driver.execute_script("document.querySelector('#seconds').focus()")
+    for axes, value in (("[1, 0, 0, 0]", "600"), ("[1, 0, 0, 0]", "120"), ("[-1, 0, 0, 0]", "600")):
+        page.driver.execute_script(f"window.pad.axes = {axes}")
+        page.wait_for(f"document.querySelector('#seconds').value === '{value}'")
+        page.driver.execute_script("window.pad.axes = [0, 0, 0, 0]")
+        time.sleep(0.3)
+    assert page.js("JSON.parse(localStorage.getItem('reacture.options')).seconds") == 600
+    page.driver.execute_script("window.pad.axes = [0, 1, 0, 0]")
+    page.wait_for("document.activeElement.id === 'quality'")
+    page.js("localStorage.removeItem('reacture.options')")
+
+
+def test_a_gamepad_that_nobody_knows_is_said(page: Browser, server: WebServer) -> None:
+    page.open(server.url)
+    page.wait_state("menu")
+    plug_in(page, "")
+    assert "“Odd pad” cannot be used" in page.js("document.querySelector('#pad-said').textContent")
+    start(page, server)
+    plug_in(page, "")
+    page.wait_for("document.querySelector('#said').textContent.includes('“Odd pad” cannot be used')")
+    plug_in(page, "standard")
+    assert page.js("document.querySelector('#pad-said').textContent") == ""
+
+
+def plug_in(page: Browser, mapping: str) -> None:
+    """Tell the browser of a pad, `window.pad`: none can be plugged into this display."""
+    page.driver.execute_script(
+        "window.pad = { id: 'Odd pad', connected: true, mapping: arguments[0], axes: [0, 0, 0, 0],"
+        "  buttons: Array.from({ length: 17 }, () => ({ pressed: false })) };"
+        "navigator.getGamepads = () => [null, window.pad];"
+        "dispatchEvent(new Event('gamepadconnected'));",
+        mapping,
+    )
+
+
 def test_thumbs_drive_and_look_on_a_phone(server: WebServer, tmp_path: Path) -> None:
     with browser(tmp_path, phone=True) as page:
         start(page, server, quality="lowest")

@@ -11,7 +11,7 @@ let startWasDown = false;
 
 /** @returns {{buttons: Set<string>, dx: number, dy: number, startPressed: boolean}|null} null without a pad */
 export function readGamepad() {
-  const pad = navigator.getGamepads?.().find((one) => one?.connected && one.mapping === "standard");
+  const pad = pads().find((one) => one.mapping === "standard");
   if (!pad) return null;
   const buttons = new Set();
   for (const [index, name] of Object.entries(BUTTONS)) if (pad.buttons[index]?.pressed) buttons.add(name);
@@ -26,24 +26,39 @@ export function readGamepad() {
   return { buttons, dx: curve(lookX) * COUNTS_PER_TICK, dy: curve(lookY) * COUNTS_PER_TICK * 0.7, startPressed };
 }
 
+/** The name of a pad that does nothing here, because nobody knows which of its buttons is which; else null. */
+export function unusablePad() {
+  const found = pads();
+  return found.some((one) => one.mapping === "standard") ? null : (found[0]?.id ?? null);
+}
+
+function pads() {
+  return (navigator.getGamepads?.() ?? []).filter((one) => one?.connected);
+}
+
 /** Fine in the middle, full at the rim. */
 function curve(value = 0) {
   const size = Math.max(0, (Math.abs(value) - DEAD_ZONE) / (1 - DEAD_ZONE));
   return Math.sign(value) * size * size;
 }
 
-/** A pad in the menus: up and down go through the buttons, A presses. Call now and then while no game runs. */
+/**
+ * A pad in the menus: up and down go through the buttons, left and right through the choices of a list, A presses. Call
+ * now and then while no game runs.
+ */
 export function steerMenu() {
   const pad = readGamepad();
-  const wants = pad ? [...pad.buttons].filter((name) => name === "w" || name === "s" || name === "space") : [];
+  const wants = pad ? [...pad.buttons].filter((name) => name in MENU || name === "space") : [];
   const fresh = wants.find((name) => !menuHeld.has(name));
   menuHeld = new Set(wants);
   if (fresh === "space" || pad?.startPressed) document.activeElement?.click?.();
-  else if (fresh) moveFocus(fresh === "w" ? -1 : 1);
+  else if (fresh) MENU[fresh]();
 }
 
+const MENU = { w: () => moveFocus(-1), s: () => moveFocus(1), a: () => choose(-1), d: () => choose(1) };
+
 /** What a pad held when the menu last looked: a button held from the game presses nothing here. */
-let menuHeld = new Set(["space", "w", "s"]);
+let menuHeld = new Set(["space", ...Object.keys(MENU)]);
 
 function moveFocus(step) {
   const root = document.querySelector("dialog[open]") ?? document;
@@ -52,4 +67,12 @@ function moveFocus(step) {
   );
   const at = stops.indexOf(document.activeElement);
   stops[(at + step + stops.length) % stops.length]?.focus();
+}
+
+/** The next choice of a `<select>` that has the keyboard. */
+function choose(step) {
+  const list = document.activeElement;
+  if (!(list instanceof HTMLSelectElement)) return;
+  list.selectedIndex = (list.selectedIndex + step + list.length) % list.length;
+  list.dispatchEvent(new Event("change", { bubbles: true }));
 }

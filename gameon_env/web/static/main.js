@@ -3,7 +3,7 @@
 import { Simulation } from "./sim.js";
 import { MOODS } from "./moods.js";
 import { Controls } from "./input.js";
-import { steerMenu } from "./gamepad.js";
+import { steerMenu, unusablePad } from "./gamepad.js";
 import { addTouch } from "./touch.js";
 import { Hud } from "./hud.js";
 import { Loop } from "./loop.js";
@@ -308,6 +308,15 @@ function wire() {
   controls.onPadStart = () => pause();
   addTouch(controls, () => pause());
   setInterval(() => state() !== "playing" && steerMenu(), PAD_MS);
+  for (const change of ["gamepadconnected", "gamepaddisconnected"]) addEventListener(change, checkPad);
+}
+
+/** Says that a pad does nothing; the browser tells of a pad when it comes, or when its first button is pressed. */
+function checkPad() {
+  const name = unusablePad();
+  const text = name ? `The gamepad “${name}” cannot be used: the browser does not know its buttons.` : "";
+  byId("pad-said").textContent = text;
+  if (text && state() === "playing") hud.say(text, performance.now(), 5000);
 }
 
 wire();
