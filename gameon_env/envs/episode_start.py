@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gameon_env.controls import Command
+from gameon_env.desktop.lockstep.lockstep_error import LockstepError
 from gameon_env.envs.live_game import LiveGame
 from gameon_env.envs.referee import Referee
 from gameon_env.errors import DisplayError, GameCrashError, InputError, ObservationError, WindowError
@@ -70,10 +71,10 @@ class EpisodeStart:
             self._game.refresh()
             self._do(reset.steps)
             self._wait_until_ready(launched=False)
-        except (GameCrashError, WindowError, DisplayError, InputError):
+        except (GameCrashError, WindowError, DisplayError, InputError, LockstepError):
             if launch is None:
                 raise
-            return False  # a game that does not come back by keys is launched anew
+            return False  # a game that does not come back by keys, or hangs, is launched anew
         return True
 
     def _wait_until_ready(self, *, launched: bool) -> None:

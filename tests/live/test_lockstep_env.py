@@ -174,6 +174,21 @@ def test_a_game_that_hangs_is_an_error_that_says_where(tmp_path: Path) -> None:
         env.close()
 
 
+def test_a_game_that_hung_is_launched_anew_where_keys_would_begin_the_next_episode(tmp_path: Path) -> None:
+    profile = small(tmp_path, script=HANGS)
+    profile.write_text(profile.read_text() + '[reset]\nmode = "keys"\n[[reset.steps]]\ntap = "key:space"\n')
+    env = make(profile)
+    env.unwrapped._time._session.limit_s = 1.0  # type: ignore[attr-defined]
+    try:
+        with pytest.raises(LockstepError):
+            play(env, seed=1, actions=1, steps=100)
+        _, info = env.reset()
+        assert "seed" in info
+        assert "end_reason" not in env.step(np.zeros(3, np.float32))[4]
+    finally:
+        env.close()
+
+
 def test_what_is_not_launched_on_a_private_display_is_refused() -> None:
     with pytest.raises(ProfileError, match="private display"):
         make("desktop")
