@@ -12,9 +12,9 @@ def data_dir(override: str | Path | None = None) -> Path:
 
 
 def cache_dir() -> Path:
-    """The folder for what can be made again: ``$XDG_CACHE_HOME/gameon-env`` or ``~/.cache/gameon-env``."""
+    """The folder for what can be made again: ``$XDG_CACHE_HOME/gameon-env`` or ``~/.cache/gameon-env``, absolute."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "gameon-env"
+    return (Path(base) if base else Path.home() / ".cache").absolute() / "gameon-env"
 
 
 def user_profiles_dir() -> Path:

@@ -246,6 +246,27 @@ def test_without_a_compiler_the_message_says_what_to_install(tmp_path: Path) -> 
     assert "Traceback" not in done.stderr
 
 
+def test_a_cache_behind_a_link(tmp_path: Path) -> None:
+    """A slow game is looked at in the midst of its turn: its library has another path for the kernel."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    script = """
+number = 0
+while True:
+    show(number)
+    end = time.process_time() + 0.2
+    while time.process_time() < end:
+        sum(range(1000))
+    number += 1
+"""
+    profile = profile_of(tmp_path, script)
+    done = gameon(
+        "games", str(profile), "--check", "--runs", "2", "--steps", "3", XDG_CACHE_HOME=str(tmp_path / "link")
+    )
+    assert "no thread of it" not in done.stdout
+    assert "Speed" in done.stdout, done.stdout + done.stderr
+
+
 def test_a_full_dev_shm_is_no_harm() -> None:
     full = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=4k none /dev/shm && cat /dev/zero > /dev/shm/full'
             '; test -s /dev/shm/full && exec "$@"', "sh")  # fmt: skip

@@ -43,6 +43,9 @@ _FLAGS = (
 _LIBRARIES = ("-ldl", "-pthread")
 _SOURCES = Path(__file__).parent
 
+_NOT_PRELOADED = " :$"
+"""ld.so(8): a space and a colon divide the list of libraries, a dollar sign begins a token such as $ORIGIN."""
+
 
 @dataclass(frozen=True)
 class Libraries:
@@ -58,7 +61,7 @@ def libraries() -> Libraries:
     Raises:
         LockstepError: this is not Linux with the GNU C library, or the compiler fails.
         MissingProgramError: there is no C compiler, or not its headers.
-        StorageError: the cache cannot be written.
+        StorageError: the cache cannot be written, or its path cannot be preloaded.
     """
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         raise LockstepError('time="lockstep" needs Linux with the GNU C library; use time="real" here')
@@ -67,6 +70,11 @@ def libraries() -> Libraries:
         sources.update((_SOURCES / file).read_bytes())
     sources.update(" ".join(_FLAGS + _LIBRARIES + (platform.machine(),)).encode())
     key, store = sources.hexdigest()[:16], cache_dir() / "lockstep"
+    if any(sign in str(store) for sign in _NOT_PRELOADED):
+        raise StorageError(
+            f"the library for time='lockstep' cannot be loaded into a game from {store}: LD_PRELOAD takes no path "
+            "with a space, a colon or a dollar sign. Set XDG_CACHE_HOME to a folder without one (a link to it will do)"
+        )
     compiler = _compiler()
     if compiler is None:
         for built in sorted(store.glob(f"{key}-*")):  # by a compiler that was there once

@@ -16,6 +16,7 @@ from gameon_env.desktop.lockstep import threads
 from gameon_env.desktop.lockstep.build import Libraries, libraries
 from gameon_env.desktop.lockstep.lockstep_error import LockstepError
 from gameon_env.desktop.lockstep.shared_state import NEVER, ClockState
+from gameon_env.errors import StorageError
 
 EPOCH_NS = 1_767_225_600_000_000_000
 """What the game takes for the time of day when its clock starts: 2026-01-01, and a second later for each seed."""
@@ -53,6 +54,7 @@ class LockstepClock:
     Raises:
         LockstepError: not on this system.
         MissingProgramError: there is no C compiler.
+        StorageError: the library cannot be written or loaded.
     """
 
     def __init__(self, *, seed: int = 0, limit_s: float = 20.0) -> None:
@@ -202,7 +204,13 @@ def _built() -> Libraries:
 
 @cache
 def _load(built: Libraries) -> ctypes.CDLL:
-    control = ctypes.CDLL(str(built.control))
+    try:
+        control = ctypes.CDLL(str(built.control))
+    except OSError as error:
+        raise StorageError(
+            f"the library for time='lockstep' cannot be loaded: {error}. Remove {built.control.parent} if it is "
+            "damaged, and where its disk allows no programs (noexec), set XDG_CACHE_HOME to a folder that does"
+        ) from error
     pointer, i64, u64, u32 = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint32
     for name, result, arguments in (
         ("control_size", u64, []),

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from gameon_env.desktop.lockstep import controller
 from gameon_env.desktop.lockstep.build import libraries
+from gameon_env.desktop.lockstep.controller import LockstepClock
 from gameon_env.desktop.lockstep.lockstep_error import LockstepError
 from gameon_env.errors import MissingProgramError, StorageError
 
@@ -86,3 +88,30 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(StorageError, match="XDG_CACHE_HOME"):
         libraries()
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["a b", "a:b", "a$LIB"])
+def test_a_folder_that_nothing_can_be_preloaded_from(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / name))
+    with pytest.raises(StorageError, match=r"a space, a colon.*XDG_CACHE_HOME"):
+        libraries()
+    assert not (tmp_path / name).exists()
+
+
+@needs_compiler
+def test_a_relative_folder_is_an_absolute_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    assert libraries().shim == tmp_path / "cache" / "gameon-env" / "lockstep" / libraries().shim.parent.name / "shim.so"
+
+
+@needs_compiler
+def test_a_library_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = libraries()
+    built.control.write_bytes(b"")
+    monkeypatch.setattr(controller, "_built", libraries)  # not what this process has loaded already
+    with pytest.raises(StorageError, match=r"cannot be loaded.*noexec.*XDG_CACHE_HOME"):
+        LockstepClock()
