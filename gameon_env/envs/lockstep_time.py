@@ -23,6 +23,8 @@ class Ticks(Protocol):
 class LockstepTicks:
     """Grants the game one period at each tick; over many ticks the rate is exact.
 
+    After a step that took longer, as one in which the game opened its window anew, they go on from then.
+
     Args:
         time: the game's virtual clock.
         fps: ticks per second of game time.
@@ -40,9 +42,16 @@ class LockstepTicks:
 
     def wait(self) -> int:
         self._ticks += 1
-        due_ns = self._start_ns + round(self._ticks * 1e9 / self._fps)
-        self._time.advance(max(due_ns - self._time.now_ns(), 1))
+        left_ns = self._due_ns() - self._time.now_ns()
+        if left_ns <= 0:
+            self.restart()
+            self._ticks = 1
+            left_ns = self._due_ns() - self._time.now_ns()
+        self._time.advance(left_ns)
         return 0
+
+    def _due_ns(self) -> int:
+        return self._start_ns + round(self._ticks * 1e9 / self._fps)
 
 
 def choose_time(time: str, profile: Profile, *, private: bool) -> GameTime:

@@ -6,7 +6,6 @@ import time
 
 import numpy as np
 
-from gameon_env.clock import now_ns
 from gameon_env.desktop.capture import Capture, open_capture
 from gameon_env.desktop.display import monitors, screen
 from gameon_env.desktop.process import GameProcess
@@ -14,13 +13,17 @@ from gameon_env.desktop.region import Region
 from gameon_env.desktop.windows import Window, list_windows, open_window, wait_for_window
 from gameon_env.errors import GameCrashError, ProfileError, WindowError
 from gameon_env.events import Frame
+from gameon_env.games.game_time import GameTime, RealTime
 from gameon_env.games.profile import Attach
 
 ATTACH_TIMEOUT_S = 2.0
 """How long to look for a window that should be there already."""
 
 REOPEN_TIMEOUT_S = 1.0
-"""How long a game whose window went away may take to open another one."""
+"""How long a game whose window went away may take to open another one, in its own time."""
+
+LOOK_EVERY_S = 0.02
+"""How much time the game gets between two looks for its window."""
 
 
 class GamePicture:
@@ -33,6 +36,7 @@ class GamePicture:
             when this is made is the one that is played.
         title: of the launched game's window, a regular expression.
         timeout_s: how long the launched game's window may take to show.
+        time: the time in which it runs; the real one without it.
 
     Raises:
         WindowError: no such window.
@@ -47,8 +51,11 @@ class GamePicture:
         attach: Attach | None = None,
         title: str | None = None,
         timeout_s: float = ATTACH_TIMEOUT_S,
+        *,
+        time: GameTime | None = None,
     ) -> None:
         self._display = display
+        self._time: GameTime = time or RealTime()
         self.look_every_ns = 0
         """How long the window's place is believed before it is asked for again; 0: at each picture."""
         self._looked_ns = 0
@@ -176,10 +183,9 @@ class GamePicture:
 
         A window that goes away at once (some games open one to try the display) is not the one.
         """
-        end_ns = now_ns() + int(timeout_s * 1e9)
+        end_ns = self._time.now_ns() + int(timeout_s * 1e9)
         while True:
-            left_s = max((end_ns - now_ns()) * 1e-9, 0.0)
-            window = wait_for_window(self._display, process=self._process, title=self._title, timeout_s=left_s)
+            window = self._wait_for_window(end_ns)
             if self._window is not None and window.id == self._window.id and self._capture is not None:
                 window.close()
                 return
@@ -191,9 +197,21 @@ class GamePicture:
                 if window.alive:
                     return
             except WindowError:
-                if now_ns() > end_ns:
+                if self._time.now_ns() > end_ns:
                     raise
-            time.sleep(0.02)
+            self._time.sleep(LOOK_EVERY_S)
+
+    def _wait_for_window(self, end_ns: int) -> Window:
+        while True:
+            left_s = max((end_ns - self._time.now_ns()) * 1e-9, 0.0)
+            looking_s = 0.0 if self._time.virtual else left_s  # a virtual time stands still while we wait
+            try:
+                return wait_for_window(self._display, process=self._process, title=self._title, timeout_s=looking_s)
+            except WindowError:
+                if not self._time.virtual or not left_s:
+                    raise
+            self._time.sleep(LOOK_EVERY_S)
+            time.sleep(LOOK_EVERY_S)  # the display, which shows the window, knows no other time
 
     def _focused_window(self) -> Window | None:
         for found in list_windows(self._display):

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
 import weakref
 from contextlib import ExitStack
 from pathlib import Path
 
-from gameon_env.clock import now_ns
 from gameon_env.desktop.display import PrivateDisplay, current_display, display_alive
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.sound_server import PrivateSoundServer
@@ -24,7 +22,7 @@ from gameon_env.games.profile import Attach, Profile
 from gameon_env.games.readers import GameView
 
 EXIT_WAIT_S = 2.0
-"""How long a game whose window is gone may take to end, before that counts as a closed window."""
+"""How long a game whose window is gone may take to end, in its own time, before that counts as a closed window."""
 
 
 class RunningGame:
@@ -118,7 +116,7 @@ class RunningGame:
             if launch is not None and self._attach is None:
                 self._launch(seed)
                 self._picture = GamePicture(
-                    self.display_name, self._process, title=launch.window, timeout_s=launch.timeout_s
+                    self.display_name, self._process, title=launch.window, timeout_s=launch.timeout_s, time=self.time
                 )
             else:
                 self._picture = GamePicture(self.display_name, attach=self._attach)
@@ -177,10 +175,10 @@ class RunningGame:
         """How the game's process ended, or None. A game whose window is gone is given some time to end."""
         if self._process is None:
             return None
-        end_ns = now_ns() + int(EXIT_WAIT_S * 1e9)
+        end_ns = self.time.now_ns() + int(EXIT_WAIT_S * 1e9)
         code = self._process.poll()
-        while code is None and window_gone and now_ns() < end_ns:
-            time.sleep(0.01)
+        while code is None and window_gone and self.time.now_ns() < end_ns:
+            self.time.sleep(0.01)
             code = self._process.poll()
         if code is not None and self._picture is not None and self._picture.alive:
             return None  # what ended was a launcher: the game itself is there

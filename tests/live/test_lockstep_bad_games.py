@@ -201,6 +201,52 @@ for number in range(100000):
     assert {len(frame) for frame in runs[0]} == {320 * 240 * 3}
 
 
+def test_a_window_that_is_opened_anew_some_time_later(tmp_path: Path) -> None:
+    script = """
+for number in range(100000):
+    show(number)
+    time.sleep(0.02)
+    if number == 40:
+        pygame.display.quit()
+        time.sleep(0.3)
+        window = pygame.display.set_mode((320, 240))
+"""
+    with playing(profile_of(tmp_path, script)) as env:
+        env.reset(seed=1)
+        times = [env._time.now_ns()]
+        for _ in range(80):
+            _, info = step(env)
+            assert "end_reason" not in info
+            times.append(env._time.now_ns())
+    periods = np.diff(times)
+    assert (periods > 100_000_000).sum() == 1  # the one in which it had no window
+    assert (periods == 20_000_000).sum() == 79
+
+
+EXITS = """
+for number in range(20):
+    show(number)
+    time.sleep(0.02)
+pygame.display.quit()
+time.sleep(0.05)
+"""
+
+
+def test_a_game_that_closes_its_window_before_it_ends(tmp_path: Path) -> None:
+    profile = profile_of(tmp_path, EXITS)
+    with playing(profile) as env:
+        env.reset(seed=1)
+        assert step(env, 100)[1]["end_reason"] == "game_exited"
+    profile.write_text(profile.read_text() + '[readers.ended]\nkind = "exit"\n[[termination]]\nreader = "ended"\n')
+    with playing(profile) as env:
+        env.reset(seed=1)
+        assert step(env, 100)[1]["end_reason"] == "game_over: ended"
+    (tmp_path / "game.py").write_text(WINDOW + EXITS + "time.sleep(30)\n")
+    with playing(profile) as env:
+        env.reset(seed=1)
+        assert str(step(env, 100)[1]["end_reason"]).startswith("window_closed")
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may make a setuid program")
 def test_a_setuid_game_is_refused() -> None:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
