@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from typing import Protocol
 
 from gameon_env.clock import now_ns
@@ -29,8 +30,8 @@ class GameTime(Protocol):
     def sleep(self, seconds: float) -> None:
         """Let the game have so much time."""
 
-    def launch(self, program: str, seed: int) -> dict[str, str]:
-        """The variables that the game must be started with."""
+    def launch(self, program: str, seed: int, env: Mapping[str, str]) -> dict[str, str]:
+        """The variables that the game must be started with: ``env``, which wins, and what holds it to this time."""
 
     def begin(self, process: GameProcess, display: str, title: str | None, timeout_s: float) -> None:
         """Let the game that was launched come to the point where it shows a window."""
@@ -61,8 +62,8 @@ class RealTime:
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    def launch(self, program: str, seed: int) -> dict[str, str]:
-        return {}
+    def launch(self, program: str, seed: int, env: Mapping[str, str]) -> dict[str, str]:
+        return dict(env)
 
     def begin(self, process: GameProcess, display: str, title: str | None, timeout_s: float) -> None:
         """Nothing: whoever looks for the window waits for it."""
@@ -110,8 +111,8 @@ class LockstepTime:
         """
         self._session.advance(ns)
 
-    def launch(self, program: str, seed: int) -> dict[str, str]:
-        return self._session.launch(program, seed)
+    def launch(self, program: str, seed: int, env: Mapping[str, str]) -> dict[str, str]:
+        return self._session.launch(program, seed, env)
 
     def begin(self, process: GameProcess, display: str, title: str | None, timeout_s: float) -> None:
         self._session.begin(lambda: process.poll() is None)

@@ -280,11 +280,11 @@ class RunningGame:
             shutil.rmtree(self.home, ignore_errors=True)  # what the last launch left makes the next one another game
         log = self._folder / "game.log"
         command = launch.fill(seed=seed, folder=self.profile.path.parent, lockstep=self.time.virtual)
-        held = self.time.launch(command[0], seed)
+        env = self.time.launch(command[0], seed, launch.env)
         self._process = GameProcess.launch(
             command,
             display=self.display_name,
-            env={**(self.sound_server.environment if self.sound_server else {}), **launch.env, **held},
+            env={**(self.sound_server.environment if self.sound_server else {}), **env},
             home=self.home,
             log=log,
         )

@@ -247,6 +247,26 @@ def test_a_game_that_closes_its_window_before_it_ends(tmp_path: Path) -> None:
         assert str(step(env, 100)[1]["end_reason"]).startswith("window_closed")
 
 
+def test_the_variables_of_a_profile_win(tmp_path: Path) -> None:
+    script = """
+for name in ("LC_ALL", "TZ", "OMP_NUM_THREADS", "LD_PRELOAD", "GAMEON_LOCKSTEP"):
+    print(name, os.environ[name], flush=True)
+while True:
+    show(1)
+    time.sleep(0.02)
+"""
+    profile = profile_of(tmp_path, script)
+    wished = 'env = { TZ = "Asia/Tokyo", OMP_NUM_THREADS = "2", LD_PRELOAD = "libm.so.6", GAMEON_LOCKSTEP = "no" }'
+    profile.write_text(profile.read_text().replace("timeout_s", f"{wished}\ntimeout_s"))
+    with playing(profile) as env:
+        env.reset(seed=1)
+        step(env, 3)
+        told = dict(line.split() for line in env.live_game.output_tail(20).splitlines() if line.count(" ") == 1)
+    assert (told["LC_ALL"], told["TZ"], told["OMP_NUM_THREADS"]) == ("C.UTF-8", "Asia/Tokyo", "2")
+    assert told["LD_PRELOAD"].endswith("/shim.so:libm.so.6")
+    assert told["GAMEON_LOCKSTEP"].startswith("/proc/")
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may make a setuid program")
 def test_a_setuid_game_is_refused() -> None:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:

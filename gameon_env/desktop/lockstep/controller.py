@@ -7,7 +7,7 @@ import mmap
 import os
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -50,6 +50,7 @@ class LockstepClock:
     Args:
         seed: of all randomness that the game asks the system for, and of the time of day at which it starts.
         limit_s: real seconds that the game may take over one grant.
+        env: variables for the game, in place of those of :data:`PINNED`; a library in LD_PRELOAD is loaded as well.
 
     Raises:
         LockstepError: not on this system.
@@ -57,7 +58,7 @@ class LockstepClock:
         StorageError: the library cannot be written or loaded.
     """
 
-    def __init__(self, *, seed: int = 0, limit_s: float = 20.0) -> None:
+    def __init__(self, *, seed: int = 0, limit_s: float = 20.0, env: Mapping[str, str] | None = None) -> None:
         built = _built()
         self._control = _load(built)
         self._shim = built.shim
@@ -74,9 +75,10 @@ class LockstepClock:
         """What the game waited for that the library does not see, so that other threads went on: not repeatable."""
         self._seen = _Look(-1, "", 0, 0)
         self._control.control_open(self._address, (seed * 2 + 1) & 0xFFFF_FFFF_FFFF_FFFF, epoch_ns(seed))
-        preload = os.environ.get("LD_PRELOAD")
+        preload = (env or {}).get("LD_PRELOAD", os.environ.get("LD_PRELOAD"))
         self.environment = {
             **PINNED,
+            **(env or {}),
             "LD_PRELOAD": f"{built.shim}:{preload}" if preload else str(built.shim),
             # By this path, not in /dev/shm: it goes with this process, however that ends.
             "GAMEON_LOCKSTEP": f"/proc/{os.getpid()}/fd/{self._fd}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from gameon_env.desktop.lockstep.controller import LockstepClock
 from gameon_env.desktop.lockstep.detect import check_program
@@ -41,8 +41,8 @@ class LockstepSession:
             raise LockstepError("no game was launched in lockstep")
         return self._clock
 
-    def launch(self, program: str, seed: int) -> dict[str, str]:
-        """A new clock for a new launch. Returns the variables that the game must be started with.
+    def launch(self, program: str, seed: int, env: Mapping[str, str] | None = None) -> dict[str, str]:
+        """A new clock for a new launch. Returns the variables that the game must be started with, those of ``env`` too.
 
         Raises:
             LockstepError: the program is out of reach (static, Go, setuid), or this is not Linux.
@@ -50,7 +50,7 @@ class LockstepSession:
         """
         check_program(program)
         self.close()
-        self._clock = LockstepClock(seed=seed, limit_s=self.limit_s)
+        self._clock = LockstepClock(seed=seed, limit_s=self.limit_s, env=env)
         return dict(self._clock.environment)
 
     def begin(self, alive: Callable[[], bool], timeout_s: float = 10.0) -> None:
