@@ -52,7 +52,9 @@ def make_command(algorithm: str) -> Callable[..., None]:
         changes: list[str] | None = typer.Option(
             None, "--set", metavar="NAME=VALUE", help="A hyperparameter in place of the profile's; may be repeated."
         ),
-        evaluate_every: int = typer.Option(10_000, min=0, help="Steps between evaluations; 0: none."),
+        evaluate_every: int = typer.Option(
+            10_000, min=0, help="Steps between evaluations; 0: none, and the last policy is kept."
+        ),
         evaluation_episodes: int = typer.Option(3, min=1, help="Episodes in each; the first is filmed."),
         save_every: float = typer.Option(2.0, min=0.01, help="Minutes between checkpoints."),
         seed: int = typer.Option(0, min=0, max=2**31 - 1, help="Of weights, draws and episodes."),
@@ -66,6 +68,7 @@ def make_command(algorithm: str) -> Callable[..., None]:
         if device != "auto":
             check_device(device)
         from gameon_env.learning.augmentation import check_mirror
+        from gameon_env.learning.rl_evaluation import check_evaluated
         from gameon_env.learning.rl_loop import Budget, Plan
         from gameon_env.learning.rl_run import RunFolder, RunSpec
         from gameon_env.learning.rl_settings import read_pairs, settings_for
@@ -79,6 +82,8 @@ def make_command(algorithm: str) -> Callable[..., None]:
         else:
             assert game is not None
             profile = load_profile(game)
+            if evaluate_every:
+                check_evaluated(profile, display)
             settings = settings_for(profile, algorithm, changes or [])
             if policy is not None:
                 settings = settings.like_policy(policy)
@@ -105,7 +110,8 @@ def make_command(algorithm: str) -> Callable[..., None]:
         ended = "stopped" if result.over == "stopped" else f"all {result.over} are used up"
         console.print(f"{ended} after {result.steps} steps; go on: gameon train {algorithm} --resume {result.folder}")
         if result.policy is not None:
-            console.print(f"the best policy: gameon play {result.policy}")
+            best = "best" if result.best_return is not None else "last"
+            console.print(f"the {best} policy: gameon play {result.policy}")
 
     command.__doc__ = f"""{ALGORITHMS[algorithm]}
 

@@ -12,6 +12,9 @@ import cv2
 import gymnasium as gym
 import numpy as np
 
+from gameon_env.envs.env_options import choose_display
+from gameon_env.errors import PolicyError, ProfileError
+from gameon_env.games.profile import Profile
 from gameon_env.learning.evaluation import Action, Actor, evaluate
 from gameon_env.recording.video import VideoWriter
 
@@ -20,6 +23,10 @@ Env = gym.Env[Any, Any]
 
 class Stopped(Exception):
     """The person wants the training to end, in the middle of an evaluation."""
+
+
+class TooLong(Exception):
+    """An evaluation takes longer than the training itself may."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,26 @@ class Evaluation:
     @property
     def mean_return(self) -> float:
         return float(np.mean(self.returns))
+
+
+def check_evaluated(profile: Profile, display: str) -> None:
+    """Refuse a game in which no evaluation comes to an end, or would disturb the game that is learned in.
+
+    Raises:
+        ProfileError: nothing ends its episodes.
+        PolicyError: both games would be on the one display that a person uses.
+    """
+    without = "--evaluate-every 0 trains without evaluations, and keeps the last policy in place of the best"
+    if profile.time_limit_s is None and not profile.terminations:
+        raise ProfileError(
+            f"{profile.path}: nothing ends an episode of this game, and no evaluation would end: add time_limit_s or a "
+            f"[[termination]]; or {without}"
+        )
+    if profile.launch is None or choose_display(display, launched=True) != "private":
+        raise PolicyError(
+            f"an evaluation plays a game of its own, and on the display {display} it would take keyboard and mouse "
+            f"from the one that is learned in: --display private, for a game that is launched; or {without}"
+        )
 
 
 def evaluate_agent(

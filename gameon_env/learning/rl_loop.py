@@ -8,13 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from gameon_env.learning.rl_evaluation import Evaluation, Stopped
+from gameon_env.learning.rl_evaluation import Evaluation, Stopped, TooLong
 from gameon_env.learning.rl_freeze import freeze_actor, has_value_function
 from gameon_env.learning.rl_run import RunFolder
 from gameon_env.learning.sb3_export import export_policy, exportable
@@ -120,7 +120,7 @@ class TrainingLoop(BaseCallback):
         self._stop, self._bar, self._say = stop, bar, say
         self._threads = 1
         self._value_steps, self._rates = value_steps, rates
-        self._start = self._saved = time.monotonic()
+        self._start = self._saved = self._evaluating = time.monotonic()
         self._seconds_before = folder.progress.seconds
         self.over = ""
         """Why it was ended before its steps were taken: ``minutes`` or ``stopped``; empty otherwise."""
@@ -129,6 +129,18 @@ class TrainingLoop(BaseCallback):
     def seconds(self) -> float:
         """That the whole training took."""
         return self._seconds_before + time.monotonic() - self._start
+
+    def check(self) -> None:
+        """At each step of an evaluation.
+
+        Raises:
+            Stopped: the person wants it.
+            TooLong: it takes longer than the training may.
+        """
+        self._stop.check()
+        minutes = self._budget.minutes
+        if minutes is not None and time.monotonic() - self._evaluating >= 60 * minutes:
+            raise TooLong
 
     def _on_training_start(self) -> None:
         self._start = self._saved = time.monotonic()
@@ -165,7 +177,10 @@ class TrainingLoop(BaseCallback):
         return not self.over  # the library itself counts the steps, and learns from the last of them, too
 
     def finish(self) -> None:
-        """Evaluate what came of it, unless the person wants it to stop, and save."""
+        """Evaluate what came of it, unless the person wants it to stop, and save.
+
+        Without evaluations the policy is the last one.
+        """
         torch.set_num_threads(self._threads)
         if has_value_function(self.model):
             freeze_actor(self.model, False)
@@ -174,6 +189,8 @@ class TrainingLoop(BaseCallback):
                 self._evaluate_now()
         except Stopped:
             self.over = "stopped"
+        if not self._plan.evaluate_every and self._folder.progress.best_return is None and exportable(self.model):
+            export_policy(self.model, self._folder.policy)
         self.save()
 
     def save(self) -> None:
@@ -200,7 +217,15 @@ class TrainingLoop(BaseCallback):
         if self._folder.progress.evaluated_steps == steps:
             return
         agent.policy.set_training_mode(False)
-        found = self._evaluate(agent, steps)
+        self._evaluating = time.monotonic()
+        try:
+            found = self._evaluate(agent, steps)
+        except TooLong:
+            self._plan = replace(self._plan, evaluate_every=0)
+            self._say(
+                f"no evaluation: it did not end within the {self._budget.minutes:g} minutes that the training has"
+            )
+            return
         before = self._folder.progress
         best = before.best_return is None or found.mean_return > before.best_return
         progress = before.moved(evaluated_steps=steps)

@@ -13,9 +13,10 @@ import gymnasium as gym
 import numpy as np
 
 from gameon_env import ENV_ID
+from gameon_env.games.profile import load_profile
 from gameon_env.learning.evaluation import Actor
 from gameon_env.learning.policy import Policy
-from gameon_env.learning.rl_evaluation import Evaluation, Stopped, evaluate_agent
+from gameon_env.learning.rl_evaluation import Evaluation, Stopped, check_evaluated, evaluate_agent
 from gameon_env.learning.rl_log import open_logger
 from gameon_env.learning.rl_loop import FOREVER, Budget, Plan, StopWish, TrainingBar, TrainingLoop
 from gameon_env.learning.rl_run import RunFolder, RunSpec
@@ -43,7 +44,7 @@ class TrainingResult:
         over: why it ended: ``steps``, ``minutes`` or ``stopped``.
         steps: in all.
         best_return: mean sum of rewards of the best evaluation; None without one.
-        policy: the best as ``gameon play`` takes it; None where the agent cannot be one.
+        policy: the best, without evaluations the last, as ``gameon play`` takes it; None where the agent cannot be one.
     """
 
     folder: Path
@@ -82,9 +83,11 @@ def train(
 
     Raises:
         PolicyError: the checkpoint is damaged, or what it begins from does not fit.
-        GameOnError: the game cannot be played.
+        GameOnError: the game cannot be played, or not be evaluated as planned.
     """
     spec, plan = folder.spec, plan or Plan()
+    if plan.evaluate_every and make_game is None:
+        check_evaluated(load_profile(spec.game), spec.display)
     wish = StopWish()
     with wish.listening():
         env = training_env(spec, make_game)
@@ -168,7 +171,7 @@ def _learn(
     def evaluate_now(agent: BaseAlgorithm, steps: int) -> Evaluation:
         make = make_game or (lambda: evaluation_env(folder.spec))
         with as_played(agent) as actor:
-            return evaluate_agent(make, actor, seeds, folder.video(steps), check=wish.check)
+            return evaluate_agent(make, actor, seeds, folder.video(steps), check=loop.check)
 
     loop = TrainingLoop(
         folder,

@@ -121,6 +121,8 @@ def test_games_side_by_side_in_real_time(game: str, tmp_path: Path) -> None:
 
 def test_what_is_wrong_is_said_before_a_game_is_started(tmp_path: Path) -> None:
     out = ["--output", str(tmp_path / "run")]
+    endless = tmp_path / "endless.toml"
+    endless.write_text(PROFILE.replace("time_limit_s = 1\n", ""))
     for words, error, message in (
         (["ppo", "nethack", "--steps", "9", *out], UnknownNameError, "no game profile 'nethack'"),
         (["ppo", "rescue", *out], PolicyError, "say how long"),
@@ -129,6 +131,9 @@ def test_what_is_wrong_is_said_before_a_game_is_started(tmp_path: Path) -> None:
         (["ppo", "rescue", "--steps", "9", "--from", "none", *out], PolicyError, "there is no policy at none"),
         (["ppo", "rescue", "--steps", "9", "--device", "banana", *out], UnknownNameError, "--device must be one of"),
         (["ppo", "--resume", str(tmp_path), "--steps", "9"], PolicyError, "no folder of a training"),
+        (["ppo", str(endless), "--steps", "9", *out], ProfileError, r"add time_limit_s or a [[termination]]"),
+        (["ppo", "rescue", "--display", ":99", "--steps", "9", *out], PolicyError, "take keyboard and mouse"),
+        (["ppo", "desktop", "--display", ":99", "--steps", "9", *out], ProfileError, "--evaluate-every 0"),
         (["ppo", "desktop", "--steps", "9", "--data", "nowhere", *out], Exception, "nowhere"),
         (["sac", "rescue", "--steps", "9", "--from", "none", *out], PolicyError, "sac cannot begin from"),
     ):

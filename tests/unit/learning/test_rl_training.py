@@ -161,6 +161,23 @@ def test_a_signal_saves_and_ends(number: int, tmp_path: Path) -> None:
     assert run(again, 200, resume=True).steps == 150 + 64
 
 
+def test_an_evaluation_without_an_end_is_given_up(tmp_path: Path) -> None:
+    class Endless(Dots):
+        def step(self, action: Any) -> Any:
+            observation, reward, _, _, info = super().step(action)
+            return observation, reward, False, False, info
+
+    said: list[str] = []
+    folder = RunFolder.create(tmp_path / "run", spec())
+    result = train(
+        folder, Budget(minutes=0.02), plan=Plan(evaluate_every=100), say=said.append, progress=False, make_game=Endless
+    )
+    assert result.over == "minutes"
+    assert [line for line in said if "no evaluation: it did not end within the 0.02 minutes" in line]
+    assert result.best_return is None
+    assert Policy.load(tmp_path / "run" / "policy.safetensors", device="cpu").spec.controls == Dots().controls.names
+
+
 def test_a_clone_stands_still_while_its_values_are_learned(episodes: list[Episode], tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path / "run", spec(value_steps=128))
     env = training_env(folder.spec, Dots)
