@@ -24,19 +24,27 @@ class VectorWorker:
     """
 
     def __init__(self, make: Callable[[], DesktopEnv], core: int | None = None) -> None:
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._results: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[int, Job] | None] = SimpleQueue()
+        self._results: SimpleQueue[tuple[int, Any, BaseException | None]] = SimpleQueue()
+        self._started = 0
         arguments = make, core, self._jobs, self._results
         self._thread = threading.Thread(target=_work, args=arguments, name="gameon-vector", daemon=True)
         self._thread.start()
 
     def start(self, job: Job) -> None:
-        """Do this; one :meth:`finish` for each."""
-        self._jobs.put(job)
+        """Do this, after what was started before."""
+        self._started += 1
+        self._jobs.put((self._started, job))
 
     def finish(self) -> tuple[Any, BaseException | None]:
-        """Wait for what was started first: its result, or what it raised. The first one of all is the making."""
-        return self._results.get()
+        """Wait for what was started last: its result, or what it raised. The first one of all is the making.
+
+        What was started before it and never waited for, as by a step that Ctrl+C ended, is dropped.
+        """
+        while True:
+            number, result, error = self._results.get()
+            if number == self._started:
+                return result, error
 
     def dismiss(self) -> None:
         """End the thread, once what was started is done, and do not wait for it. May be called twice."""
@@ -72,21 +80,22 @@ def finish_all(workers: Sequence[VectorWorker | None]) -> list[Any]:
 def _work(
     make: Callable[[], DesktopEnv],
     core: int | None,
-    jobs: SimpleQueue[Job | None],
-    results: SimpleQueue[tuple[Any, BaseException | None]],
+    jobs: SimpleQueue[tuple[int, Job] | None],
+    results: SimpleQueue[tuple[int, Any, BaseException | None]],
 ) -> None:
     try:
         if core is not None:
             os.sched_setaffinity(0, {core})
         env = make()
     except BaseException as error:  # noqa: BLE001 (raised by whoever waits for it)
-        results.put((None, error))
+        results.put((0, None, error))
         return
-    results.put((env, None))
-    while (job := jobs.get()) is not None:
+    results.put((0, env, None))
+    while (started := jobs.get()) is not None:
+        number, job = started
         try:
-            end: tuple[Any, BaseException | None] = job(env), None
+            end: tuple[int, Any, BaseException | None] = number, job(env), None
         except BaseException as error:  # noqa: BLE001 (raised by whoever waits for it)
-            end = None, error
+            end = number, None, error
         results.put(end)
-        del job, end
+        del started, job, end

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,6 +98,31 @@ def test_a_bad_action_is_an_error_and_all_play_on(rescues: GameVectorEnv) -> Non
     with pytest.raises(ValueError, match="3 games; 2 actions"):
         rescues.step(actions[:2])
     rescues.step(np.zeros_like(actions))
+
+
+@needs_lockstep
+def test_after_a_step_that_was_interrupted_the_results_are_those_of_now(rescues: GameVectorEnv) -> None:
+    rescues.reset(seed=SEED)
+    nothing = np.zeros(rescues.action_space.shape, np.float32)
+    game, main, go_on = rescues.envs[1], threading.main_thread().ident, threading.Event()
+    assert main is not None
+    step = game.step
+
+    def interrupts(action: Any) -> Any:
+        signal.pthread_kill(main, signal.SIGINT)
+        go_on.wait()
+        return step(action)
+
+    game.step = interrupts  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        rescues.step(nothing)
+    go_on.set()
+    del game.step
+    for _ in range(2):
+        *_, infos = rescues.step(nothing)
+        assert infos["t_ns"].tolist() == [env.live_game.time.now_ns() for env in rescues.envs]
+    _, infos = rescues.reset(seed=SEED)
+    assert infos["seed"].tolist() == [SEED, SEED + 1, SEED + 2]
 
 
 def test_what_it_says_of_itself(rescues: GameVectorEnv) -> None:
