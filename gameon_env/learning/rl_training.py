@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 
 from gameon_env import ENV_ID
+from gameon_env.errors import GameOnError, StorageError
 from gameon_env.games.profile import load_profile
 from gameon_env.learning.evaluation import Actor
 from gameon_env.learning.policy import Policy
@@ -83,7 +84,7 @@ def train(
 
     Raises:
         PolicyError: the checkpoint is damaged, or what it begins from does not fit.
-        GameOnError: the game cannot be played, or not be evaluated as planned.
+        GameOnError: the game cannot be played (what was learned until then is saved), or not be evaluated as planned.
     """
     spec, plan = folder.spec, plan or Plan()
     if plan.evaluate_every and make_game is None:
@@ -187,8 +188,18 @@ def _learn(
     agent.set_logger(open_logger(folder.path, folder.progress.seconds))
     ends = FOREVER if budget.steps is None else max(budget.steps - agent.num_timesteps, 0)
     with bar.progress:
-        agent.learn(ends, callback=loop, log_interval=1, reset_num_timesteps=False)
-        loop.finish()
+        try:
+            agent.learn(ends, callback=loop, log_interval=1, reset_num_timesteps=False)
+            loop.finish()
+        except StorageError:
+            raise  # nothing more can be written
+        except GameOnError:
+            folder.save(agent, loop.seconds)  # what fails is the game: what was learned is as good as ever
+            say(
+                f"an error ended it after {agent.num_timesteps} steps, which are kept; go on: gameon train "
+                f"{folder.spec.settings.algorithm} --resume {folder.path}"
+            )
+            raise
     return loop.over or "steps"
 
 

@@ -21,7 +21,9 @@ from wrappers.symmetric_actions import SymmetricActions
 
 require("stable_baselines3", "Training agents")
 from stable_baselines3.common.monitor import Monitor  # noqa: E402
-from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv, VecTransposeImage  # noqa: E402
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecTransposeImage  # noqa: E402
+
+from gameon_env.learning.sb3_side_by_side import SideBySide  # noqa: E402
 
 Env = gym.Env[Any, Any]
 Actions = str | Mapping[str, Any] | Sequence[Any] | Callable[[Env], Env] | None
@@ -108,7 +110,9 @@ def make_sb3_env(
 
     if envs == 1:
         return VecTransposeImage(DummyVecEnv([make]))
-    return VecTransposeImage(SubprocVecEnv([make] * envs, start_method="spawn"))
+    if not callable(game):
+        make().close()  # nothing is started by that: what cannot be made is said here, not in another process
+    return VecTransposeImage(SideBySide([make] * envs))
 
 
 class ScaleRewards(gym.Wrapper[Any, Any, Any, Any]):

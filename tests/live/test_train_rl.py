@@ -119,6 +119,34 @@ def test_games_side_by_side_in_real_time(game: str, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run" / "checkpoint" / "progress.json").read_text())["steps"] == 40
 
 
+BREAKS = """
+import os, runpy, sys
+from pathlib import Path
+launches = Path(__file__).with_suffix(".launches")
+with launches.open("a") as file:
+    file.write("launched\\n")
+if len(launches.read_text().splitlines()) > 2:
+    sys.exit("it broke in the meantime")
+sys.argv[0] = GAME
+runpy.run_path(GAME, run_name="__main__")
+"""
+
+
+def test_a_game_that_breaks_is_an_error_and_what_was_learned_is_kept(tmp_path: Path) -> None:
+    game, profile, folder = tmp_path / "breaks.py", tmp_path / "breaks.toml", tmp_path / "run"
+    game.write_text(BREAKS.replace("GAME", repr(str(GAME))))
+    profile.write_text(PROFILE.replace(str(GAME), str(game)).replace('mode = "keys"', 'mode = "relaunch"'))
+    words = ["dqn", str(profile), "--time", "real", "--envs", "2", "--steps", "1000", "--evaluate-every", "0"]
+    command = [sys.executable, "-m", "gameon_env", "train", *words, "--output", str(folder), "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "it broke in the meantime" in done.stderr
+    assert "Traceback" not in done.stderr
+    steps = json.loads((folder / "checkpoint" / "progress.json").read_text())["steps"]
+    assert steps >= 40
+    assert f"an error ended it after {steps} steps, which are kept" in done.stdout
+
+
 def test_what_is_wrong_is_said_before_a_game_is_started(tmp_path: Path) -> None:
     out = ["--output", str(tmp_path / "run")]
     endless = tmp_path / "endless.toml"
