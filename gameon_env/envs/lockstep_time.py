@@ -71,7 +71,7 @@ def choose_time(time: str, profile: Profile, *, private: bool) -> GameTime:
             f"{profile.path}: time='lockstep' holds the clock of a game that is launched on a private display "
             "(display='private', on Linux with Xvfb: apt-get install xvfb); use time='real' for any other"
         )
-    return LockstepTime()
+    return LockstepTime(profile.launch.step_limit_s)
 
 
 def choose_pacer(time: GameTime, fps: float) -> Ticks:

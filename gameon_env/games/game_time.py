@@ -115,10 +115,10 @@ class LockstepTime:
         return self._session.launch(program, seed, env)
 
     def begin(self, process: GameProcess, display: str, title: str | None, timeout_s: float) -> None:
-        self._session.begin(lambda: process.poll() is None)
+        self._session.begin(lambda: process.poll() is None, timeout_s, limit_s=timeout_s)
         end_ns = self.now_ns() + int(timeout_s * 1e9)
         while self.now_ns() < end_ns:
-            self.advance(LOOK_EVERY_NS)
+            self._session.advance(LOOK_EVERY_NS, timeout_s)
             try:
                 wait_for_window(display, process=process, title=title, timeout_s=0).close()
             except WindowError:

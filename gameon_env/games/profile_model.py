@@ -37,6 +37,8 @@ class Launch:
         files: other files that the game needs.
         modules: Python modules that the game needs, where ``{python}`` runs it.
         timeout_s: how long the window may take to show.
+        step_limit_s: in lockstep, how long the game may compute over one step, by the clock on the wall; until
+            its window shows ``timeout_s``, where that is more.
         gl: the private display offers OpenGL (58 MB more).
         cursor: the mouse pointer is in the picture.
     """
@@ -53,6 +55,7 @@ class Launch:
     gl: bool = True
     cursor: bool = False
     lockstep_arguments: tuple[str, ...] = ()
+    step_limit_s: float = 20.0
 
     def fill(self, *, seed: int, folder: Path, lockstep: bool = False) -> list[str]:
         """The command for one start."""

@@ -105,12 +105,13 @@ class LockstepClock:
         """Whether no thread of the game is left under the clock."""
         return next(threads.living(self._state), None) is None
 
-    def begin(self, alive: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    def begin(self, alive: Callable[[], bool], timeout_s: float = 10.0, limit_s: float | None = None) -> None:
         """Wait until the launched game is under the clock, and has done what it does before its first wait.
 
         Args:
             alive: whether the game's process is there.
-            timeout_s: how long it may take to load.
+            timeout_s: how long it may take to load the library.
+            limit_s: real seconds that it may take from there, where that is more than usual.
 
         Raises:
             LockstepError: it runs without the library, or ended first, or does not come to its first wait.
@@ -125,20 +126,24 @@ class LockstepClock:
                     'be setuid, statically linked, or in a sandbox; use time="real"'
                 )
             time.sleep(0.002)
-        self._wait_until_used()
+        self._wait_until_used(limit_s)
 
-    def advance(self, ns: int) -> None:
+    def advance(self, ns: int, limit_s: float | None = None) -> None:
         """Grant so much time, and wait until the game has used it: until all of it waits for later.
+
+        Args:
+            ns: how much.
+            limit_s: real seconds that it may take, where that is more than usual.
 
         Raises:
             LockstepError: it did not within ``limit_s`` of real time; the message says where it is.
         """
         if ns <= 0:
             raise LockstepError(f"time goes on by 1 ns or more; {ns} ns were granted")
-        self._wait_until_used()
+        self._wait_until_used(limit_s)
         self._control.control_grant(self._address, ns)
         if not self._control.control_wait(self._address, LOOK_EVERY_NS):
-            self._wait_until_used()
+            self._wait_until_used(limit_s)
 
     def release(self) -> None:
         """Let the game run free, as fast as it can: before it is told to end."""
@@ -155,15 +160,17 @@ class LockstepClock:
         self._closed = True
         self._finalizer()
 
-    def _wait_until_used(self) -> None:
+    def _wait_until_used(self, limit_s: float | None = None) -> None:
         if self._closed:
             raise LockstepError("this clock is closed")
-        end = time.monotonic() + self.limit_s
+        limit_s = max(self.limit_s, limit_s or 0.0)
+        end = time.monotonic() + limit_s
         while not self._control.control_wait(self._address, LOOK_EVERY_NS):
             self._look()
             if time.monotonic() > end:
                 raise LockstepError(
-                    f"the game did not use up its granted time within {self.limit_s:g} s. It is here:\n{self.waits()}"
+                    f"the game did not use up its granted time within {limit_s:g} s. It is here:\n{self.waits()}\n"
+                    "One that only needs longer: raise launch.step_limit_s in its profile"
                 )
 
     def _look(self) -> None:

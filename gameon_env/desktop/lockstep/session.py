@@ -53,27 +53,32 @@ class LockstepSession:
         self._clock = LockstepClock(seed=seed, limit_s=self.limit_s, env=env)
         return dict(self._clock.environment)
 
-    def begin(self, alive: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    def begin(self, alive: Callable[[], bool], timeout_s: float = 10.0, limit_s: float | None = None) -> None:
         """Wait until the launched game is under the clock.
 
         Args:
             alive: whether the game's process is there.
             timeout_s: how long it may take to load.
+            limit_s: real seconds that it may take from there to its first wait, where that is more than usual.
 
         Raises:
             LockstepError: it is not.
         """
         self._alive = alive
-        self.clock.begin(alive, timeout_s)
+        self.clock.begin(alive, timeout_s, limit_s)
 
-    def advance(self, ns: int) -> None:
+    def advance(self, ns: int, limit_s: float | None = None) -> None:
         """Grant so much time, and wait until the game has used it. A game that ended meanwhile is over then.
+
+        Args:
+            ns: how much.
+            limit_s: real seconds that it may take, where that is more than usual.
 
         Raises:
             LockstepError: the game does not use it up, and the message says where it is; or it left the clock.
         """
         clock = self.clock
-        clock.advance(ns)
+        clock.advance(ns, limit_s)
         if clock.abandoned:
             end = time.monotonic() + END_WAIT_S
             while self._alive():
