@@ -85,6 +85,6 @@ def warm_start(
 
 def _learn_offline(agent: OffPolicyAlgorithm, updates: int, check: Callable[[], object]) -> None:
     agent.learn(0)  # sets up what train() logs to
-    for _ in range(0, updates, 50):
+    for made in range(0, updates, 50):
         check()
-        agent.train(gradient_steps=min(50, updates), batch_size=agent.batch_size)
+        agent.train(gradient_steps=min(50, updates - made), batch_size=agent.batch_size)

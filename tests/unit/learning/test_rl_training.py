@@ -223,9 +223,9 @@ def test_it_begins_from_a_policy_or_recordings_or_both(episodes: list[Episode], 
 
     steps = sum(episode.num_steps for episode in episodes)
     for algorithm in ("sac", "dqn"):
-        off = begin(algorithm, WarmStart(data=data), offline_steps=20)
+        off = begin(algorithm, WarmStart(data=data), offline_steps=70)
         assert off.replay_buffer.size() == min(steps, 400)
-        assert off._n_updates == 20
+        assert off._n_updates == 70
         with pytest.raises(PolicyError, match="cannot begin from a cloned policy"):
             begin(algorithm, WarmStart(policy=tmp_path / "policy.safetensors"))
     assert any("replay buffer" in line for line in said)
