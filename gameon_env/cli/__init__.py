@@ -16,7 +16,7 @@ COMMANDS = {
     "games": "The games there are, and what their profiles say.",
     "record": "Record a person, or an agent, who plays: video, input and sound.",
     "play": "Let an agent play a live game.",
-    "train": "Learn from recordings.",
+    "train": "Make a policy: from recordings, or by playing.",
     "evaluate": "Score a policy on the live game, against random and the recording.",
     "sessions": "The sessions that were recorded: list, show, tag, verify, delete.",
     "import": "Bring recordings that other programs made into the catalogue.",
