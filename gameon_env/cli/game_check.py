@@ -82,6 +82,10 @@ def print_verdict(seen: Determinism, console: Console) -> None:
     else:
         parting = next(run.parting for run in seen.runs if run.parting is not None)
         console.print(f"Not deterministic: runs with the same seed and actions {parting}")
+        console.print(
+            "A game may take its seed from its process number, which is another one at each launch: give it one, as by "
+            "{seed} in launch.command"
+        )
         if not seen.fixed_layout:
             console.print("The system does not allow a fixed memory layout here (personality), which some games need")
 
