@@ -38,6 +38,7 @@ def command(
       [launch]                        # or [attach] with window = "title regex", monitor = 0 or region = [l, t, w, h]
       command = ["mygame", "--windowed", "--seed={seed}"]   # {python} {seed} {width} {height} {folder}
       lockstep_arguments = ["--mute"] # added to them in lockstep
+      lockstep = true                 # false: it cannot be played in lockstep
       step_limit_s = 20               # real seconds that it may compute over one step in lockstep
       screen_size = [480, 640]        # height, width of the private display
       window = "^My Game$"            # title (regex); needed where the game opens several windows

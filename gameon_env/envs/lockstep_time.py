@@ -62,7 +62,7 @@ def choose_time(time: str, profile: Profile, *, private: bool) -> GameTime:
         private: the game is launched on a private display.
 
     Raises:
-        ProfileError: lockstep for a game that is not launched on a private display.
+        ProfileError: lockstep for a game that is not launched on a private display, or that cannot be played in it.
     """
     if time == "real":
         return RealTime()
@@ -71,6 +71,8 @@ def choose_time(time: str, profile: Profile, *, private: bool) -> GameTime:
             f"{profile.path}: time='lockstep' holds the clock of a game that is launched on a private display "
             "(display='private', on Linux with Xvfb: apt-get install xvfb); use time='real' for any other"
         )
+    if not profile.launch.lockstep:
+        raise ProfileError(f"{profile.path}: this game cannot be played in lockstep (launch.lockstep): use time='real'")
     return LockstepTime(profile.launch.step_limit_s)
 
 

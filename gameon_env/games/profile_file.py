@@ -94,6 +94,7 @@ def _launch(table: Table) -> Launch | None:
         gl=launch.take("gl", bool, True),
         cursor=launch.take("cursor", bool, False),
         lockstep_arguments=launch.texts("lockstep_arguments", ()),
+        lockstep=launch.take("lockstep", bool, True),
         step_limit_s=launch.number("step_limit_s", 20.0, low=0, above=True),
     )
     launch.done()

@@ -37,6 +37,7 @@ class Launch:
         files: other files that the game needs.
         modules: Python modules that the game needs, where ``{python}`` runs it.
         timeout_s: how long the window may take to show.
+        lockstep: whether the game can be played in lockstep at all; a browser, for one, cannot.
         step_limit_s: in lockstep, how long the game may compute over one step, by the clock on the wall; until
             its window shows ``timeout_s``, where that is more.
         gl: the private display offers OpenGL (58 MB more).
@@ -55,6 +56,7 @@ class Launch:
     gl: bool = True
     cursor: bool = False
     lockstep_arguments: tuple[str, ...] = ()
+    lockstep: bool = True
     step_limit_s: float = 20.0
 
     def fill(self, *, seed: int, folder: Path, lockstep: bool = False) -> list[str]:

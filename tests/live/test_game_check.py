@@ -70,6 +70,7 @@ def test_where_a_game_parts_in_time_and_in_the_picture(tmp_path: Path) -> None:
     assert f"part at frame {parting['frame']} (picture)" in words.output
     assert "200 pixels, in x 100-119, y 50-59" in words.output
     assert "Not deterministic" in words.output
+    assert "its process number" in words.output
 
 
 def test_a_game_that_hears_no_key(tmp_path: Path) -> None:
@@ -78,11 +79,19 @@ def test_a_game_that_hears_no_key(tmp_path: Path) -> None:
     assert "Other actions give the same frames" in shown.output
 
 
-def test_what_cannot_be_played_in_lockstep() -> None:
+def test_what_cannot_be_played_in_lockstep(tmp_path: Path) -> None:
     app = make_app(["games"])
     shown = CliRunner().invoke(app, ["games", "desktop", "--check"])
     assert shown.exit_code == 1
     assert "Not in lockstep" in shown.output
     assert "private display" in shown.output
+    profile = tmp_path / "browser.toml"
+    profile.write_text(
+        '[launch]\ncommand = ["sleep", "9"]\nscreen_size = [240, 320]\nlockstep = false\n'
+        '[controls]\nnames = ["key:a"]\n'
+    )
+    shown = CliRunner().invoke(app, ["games", str(profile), "--check"])
+    assert shown.exit_code == 1
+    assert "cannot be played in lockstep (launch.lockstep)" in shown.output
     assert json.loads(CliRunner().invoke(app, ["games", "desktop", "--check", "--json"]).output)["lockstep"] is False
     assert CliRunner().invoke(app, ["games", "--check"]).exit_code == 2
