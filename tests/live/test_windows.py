@@ -79,10 +79,10 @@ def test_by_title_among_several(display: PrivateDisplay, launch: Launch) -> None
 
 
 def test_focus_goes_where_it_is_sent(display: PrivateDisplay, launch: Launch) -> None:
-    left, right = launch("--at", "0,0"), launch("--at", "320,0")
-    with (
-        wait_for_window(display.name, process=left, title=None, timeout_s=30) as one,
-        wait_for_window(display.name, process=right, title=None, timeout_s=30) as other,
+    left, right = launch("--at", "0,0", "--title", "left"), launch("--at", "320,0", "--title", "right")
+    with (  # by their titles: SDL may open a window without one first, to try the display
+        wait_for_window(display.name, process=left, title="left", timeout_s=30) as one,
+        wait_for_window(display.name, process=right, title="right", timeout_s=30) as other,
     ):
         assert one.focus()
         assert (one.focused, other.focused) == (True, False)
