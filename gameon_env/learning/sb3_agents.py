@@ -57,7 +57,7 @@ def make_agent(
         separate_values: the value function of PPO, A2C and RecurrentPPO sees the game by a network of its own: what it
             learns then changes nothing of what a clone does. It takes twice the time.
         frozen_sight: PPO and A2C with the cloned player's network keep its convolutions as they were learned from
-            recordings; actor and value function learn to act on what those find. It takes a third of the time.
+            recordings; actor and value function learn to act on what those find. It takes less time.
         hyperparameters: of the algorithm, in JSON's types, so that :func:`save_agent` can keep them.
 
     Raises:

@@ -81,7 +81,7 @@ class FrozenSightPolicy(ActorCriticCnnPolicy):
     """An actor and its value function that see by the actor's convolutions, which learn from recordings alone.
 
     While the agent plays, only the layers after them learn. A picture goes through them once, not twice, and nothing
-    goes back: on rescue three times as many steps in the same time.
+    goes back: on rescue 57,000 steps in the time of 35,000 (``gameon train ppo``, two side by side).
     """
 
     def extract_features(  # type: ignore[override] # as in ActorCriticPolicy
