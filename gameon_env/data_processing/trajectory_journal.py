@@ -26,10 +26,12 @@ from gameon_env.data_processing.trajectory_layout import (
     damaged,
     to_json,
 )
+from gameon_env.errors import TrajectoryError
 
 _MAGIC = b"GAMEON-JOURNAL-1"
 _HEAD = struct.Struct("<16sII")  # magic, CRC-32 and length of the JSON head
 _BLOCK_BYTES = 1 << 20
+_MOST_HEAD_BYTES = 16 << 20
 
 
 class JournalWriter:
@@ -62,8 +64,12 @@ class JournalWriter:
         self._end += len(data)
 
 
+class UnbegunJournalError(TrajectoryError):
+    """A journal that ends within its head: its writer has only just made it, or ended before the first step."""
+
+
 class Journal:
-    """A journal opened for reading.
+    """A journal opened for reading. Raises TrajectoryError where it is damaged or none.
 
     Attributes:
         columns: what each record holds.
@@ -117,15 +123,22 @@ class Journal:
 
     def _read_head(self, size: int) -> int:
         raw = self._file.read(_HEAD.size)
-        if len(raw) < _HEAD.size:
-            raise damaged(self.path, "the journal ends within its head, no step was recorded")
-        magic, checksum, length = _HEAD.unpack(raw)
-        if magic != _MAGIC or length > size:
+        if not _MAGIC.startswith(raw[: len(_MAGIC)]):
             raise damaged(self.path, "it is no journal of ours")
+        if len(raw) < _HEAD.size:
+            raise self._unbegun()
+        _, checksum, length = _HEAD.unpack(raw)
+        if length > _MOST_HEAD_BYTES:
+            raise damaged(self.path, "the length of the journal's head is damaged")
+        if length > size - _HEAD.size:
+            raise self._unbegun()
         head = self._file.read(length)
         if zlib.crc32(head) != checksum:
-            raise damaged(self.path, "the journal ends within its head, no step was recorded")
+            raise damaged(self.path, "the journal's head is damaged, and with it the names of what it holds")
         content = json.loads(head)
         self.columns = columns_from_json(content["columns"])
         self.metadata: dict[str, Any] = content["metadata"]
         return int(_HEAD.size + length)
+
+    def _unbegun(self) -> UnbegunJournalError:
+        return UnbegunJournalError(f"{self.path} ends within its head: no step was recorded in it")

@@ -19,7 +19,7 @@ from gameon_env.data_processing.npz_reader import NpzReader
 from gameon_env.data_processing.npz_salvage import CutNpz
 from gameon_env.data_processing.npz_writer import build_npz
 from gameon_env.data_processing.recording_process import KEY, recording_elsewhere
-from gameon_env.data_processing.trajectory_journal import Journal
+from gameon_env.data_processing.trajectory_journal import Journal, UnbegunJournalError
 from gameon_env.data_processing.trajectory_layout import JOURNAL_SUFFIX, SUFFIXES, Column, end_row_in_place
 from gameon_env.errors import StorageError, TrajectoryError
 
@@ -74,7 +74,13 @@ def _recover_journal(path: Path) -> Recovery:
     target = path.with_suffix(SUFFIXES["npz"])
     if target.exists():
         return _already(path, target)
-    with Journal(path) as journal:
+    try:
+        journal = Journal(path)
+    except UnbegunJournalError:
+        return Recovery(
+            path, None, 0, 0, "the journal holds no step: its recorder has only just begun, or ended at once"
+        )
+    with journal:
         if recording_elsewhere(journal.metadata):
             return _still_recorded(path, journal.metadata)
         rows = journal.count_intact()

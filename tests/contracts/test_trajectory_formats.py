@@ -419,6 +419,21 @@ def test_an_episode_that_is_still_being_recorded_is_left_alone(tmp_path: Path, f
             os.kill(child.pid, signal.SIGCONT)
 
 
+@pytest.mark.parametrize("left", [0, 10, 24, 60])
+def test_a_journal_that_was_only_just_begun_is_no_damage(tmp_path: Path, left: int) -> None:
+    writer = open_writer(tmp_path, "game", COLUMNS, "npz")
+    writer.start_episode({"controls": CONTROLS})
+    writer.close()
+    journal = writer.path.with_suffix(".journal")
+    os.truncate(journal, left)
+    assert recover(journal).target is None
+    assert "no step" in recover(journal).note
+    with journal.open("r+b") as file:
+        file.write(b"SQLite f"[:left] or b"S")
+    with pytest.raises(TrajectoryError, match="no journal of ours"):
+        recover(journal)
+
+
 @pytest.mark.parametrize("delay_s", [0.05, 0.31])
 def test_a_killed_process_loses_no_finished_episode(tmp_path: Path, fmt: str, delay_s: float) -> None:
     with run_child(tmp_path, fmt) as child:

@@ -81,9 +81,11 @@ class FolderStore {
       return await file.getFile();
     } catch (error) {
       if (error.name === "QuotaExceededError") throw new Error(fullMessage());
-      // Chromium may say no more than that a pipe broke.
+      // Chromium may say no more than that a pipe broke, and by now count less than what filled the storage.
       const { quota, usage } = await navigator.storage.estimate();
-      throw quota - usage < NEARLY_FULL_BYTES ? new Error(fullMessage()) : error;
+      if (quota - usage < NEARLY_FULL_BYTES + bytes.length) throw new Error(fullMessage());
+      const room = `${usage >> 20} of ${quota >> 20} MiB are in use`;
+      throw new Error(`the browser did not store the recording: ${error.message} (${room})`);
     }
   }
 
