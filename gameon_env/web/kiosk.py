@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     program = find_chromium()
     with _temporary_folder() as folder:
         data_dir = options.data_dir or folder / "data"
-        with WebServer(data_dir, port=options.port) as server:
+        with WebServer(data_dir, port=options.port, who=options.who) as server:
             url = f"{server.url.rstrip('/')}/?{urlencode(page_options(options))}"
             command = chromium_command(
                 program, url, profile=folder / "profile", size=options.size, software_gl=options.software_gl
@@ -190,6 +190,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--size", type=_size, help="WIDTHxHEIGHT of the window; the whole screen without it")
     made.add_argument("--quality", choices=QUALITIES, default="auto", help="of the picture; what is smooth without it")
     made.add_argument("--record", action="store_true", help="record each game, as the page does for a person")
+    made.add_argument("--who", choices=("human", "agent"), default="human", help="who plays, for the catalogue")
     made.add_argument("--data-dir", type=Path, help="where recordings and scores go; thrown away without it")
     made.add_argument("--port", type=_port, default=0, help="of the server; any that is free without it")
     made.add_argument("--software-gl", action="store_true", help="draw on the CPU: the same picture everywhere")

@@ -12,6 +12,7 @@ from types import TracebackType
 
 from gameon_env.errors import ServerError
 from gameon_env.paths import data_dir as default_data_dir
+from gameon_env.recording.model import Who
 from gameon_env.web.server_handler import Handler
 from gameon_env.web.server_recordings import FOLDER, GRACE_S, MIN_FREE_BYTES, Recordings
 from gameon_env.web.server_scores import Scores
@@ -35,6 +36,7 @@ class WebServer:
         port: 0 is any that is free.
         min_free_bytes: how much of the disk is left free.
         grace_s: how long a recording that a killed server left waits for its page before it is completed.
+        who: plays in the pages, as the catalogue of recordings is told.
 
     Raises:
         ServerError: the port is taken, or may not be used, or the host is not this machine's own.
@@ -48,6 +50,7 @@ class WebServer:
         port: int = 8000,
         min_free_bytes: int = MIN_FREE_BYTES,
         grace_s: float = GRACE_S,
+        who: Who = "human",
     ) -> None:
         if host not in LOOPBACK:
             raise ServerError(
@@ -57,7 +60,7 @@ class WebServer:
             raise ServerError(f"port must be from 0 to 65535; it is {port}")
         folder = default_data_dir(data_dir)
         self.completed: list[str] = []
-        self.recordings = Recordings(folder, min_free_bytes=min_free_bytes, grace_s=grace_s)
+        self.recordings = Recordings(folder, min_free_bytes=min_free_bytes, grace_s=grace_s, who=who)
         self._http = _listen(host, port, self.recordings, Scores(folder / FOLDER / SCORES))
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.1,), name="web server", daemon=True)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gameon_env.errors import GameOnError
 from gameon_env.export.reacture_import import import_reacture
+from gameon_env.recording.model import Who
 from gameon_env.web.server_recording import Recording
 
 REGISTERED = "registered"
@@ -19,10 +20,15 @@ _LOG = logging.getLogger(__name__)
 
 
 class Registrar:
-    """A thread that makes a session of each complete recording."""
+    """A thread that makes a session of each complete recording.
 
-    def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir
+    Args:
+        data_dir: the data folder.
+        who: played what comes.
+    """
+
+    def __init__(self, data_dir: Path, who: Who = "human") -> None:
+        self._data_dir, self._who = data_dir, who
         self._waiting: queue.SimpleQueue[Recording | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="catalogue", daemon=True)
 
@@ -58,7 +64,7 @@ class Registrar:
     def _register(self, recording: Recording) -> str:
         """Make a session of it; returns the state that it is in then."""
         try:
-            done = import_reacture(recording.file("metadata.json"), self._data_dir)
+            done = import_reacture(recording.file("metadata.json"), self._data_dir, who=self._who)
         except GameOnError as error:
             _LOG.warning("%s: not in the catalogue: %s", recording.prefix, error)
             return f"not in the catalogue: {error}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gameon_env.errors import GameOnError, SessionError
+from gameon_env.recording.model import Who
 from gameon_env.web.server_catalogue import Registrar
 from gameon_env.web.server_checks import RequestError
 from gameon_env.web.server_parts import STREAMS
@@ -34,11 +35,19 @@ class Recordings:
         data_dir: the data folder.
         min_free_bytes: how much of the disk is left free; nothing more is taken then.
         grace_s: how long a recording that an earlier server left waits for its page before it is completed.
+        who: plays in the pages, as the catalogue is told.
     """
 
-    def __init__(self, data_dir: Path, *, min_free_bytes: int = MIN_FREE_BYTES, grace_s: float = GRACE_S) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        min_free_bytes: int = MIN_FREE_BYTES,
+        grace_s: float = GRACE_S,
+        who: Who = "human",
+    ) -> None:
         self.folder = data_dir / FOLDER
-        self.registrar = Registrar(data_dir)
+        self.registrar = Registrar(data_dir, who)
         self.min_free_bytes = min_free_bytes
         self._grace_s = grace_s
         self._guard = threading.Lock()

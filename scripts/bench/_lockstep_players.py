@@ -11,7 +11,7 @@ import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import cv2
 import gymnasium
@@ -29,6 +29,8 @@ from wrappers import RecordEpisode  # noqa: E402
 
 Picture = npt.NDArray[np.uint8]
 Vector = npt.NDArray[np.float32]
+Cell = tuple[int, int]
+COLOUR_TOLERANCE = 12
 
 
 class Player(Protocol):
@@ -92,7 +94,83 @@ class AliensPlayer:
         return vector
 
 
-PLAYERS: dict[str, Callable[[Controls, float, float, int], Player]] = {"rescue": RescuePlayer, "aliens": AliensPlayer}
+class SnakePlayer:
+    """Goes to the apple, around the snake and never into a pocket that is smaller than it.
+
+    Args: as of :class:`RescuePlayer`; a mistake is another way for two steps, though never a deadly one.
+    """
+
+    CELL, ROWS, COLUMNS, DISPLAY_ROWS = 12, 50, 40, 6
+    HEAD, BODY, APPLE = (238, 238, 238), (112, 198, 169), (212, 24, 108)
+    WAYS: ClassVar = {"up": (0, -1), "down": (0, 1), "left": (-1, 0), "right": (1, 0)}
+
+    def __init__(self, controls: Controls, fps: float, noise: float, seed: int) -> None:
+        self._controls, self._noise, self._random = controls, noise / fps, random.Random(seed)
+        self._way, self._wrong, self._wrong_steps = "right", "", 0
+
+    def __call__(self, picture: Picture) -> Vector:
+        cells = picture[
+            self.CELL // 2 : self.CELL * self.ROWS : self.CELL, self.CELL // 2 : self.CELL * self.COLUMNS : self.CELL
+        ]
+        found = {name: self._where(cells, colour) for name, colour in (("head", self.HEAD), ("apple", self.APPLE))}
+        vector = self._controls.zeros()
+        if not found["head"] or not found["apple"]:
+            return vector
+        head, apple = found["head"][0], found["apple"][0]
+        body = set(self._where(cells, self.BODY))
+        self._way = self._decide(head, apple, body)
+        vector[self._controls.index[f"key:{self._way}"]] = 1
+        return vector
+
+    def _decide(self, head: Cell, apple: Cell, body: set[Cell]) -> str:
+        dx, dy = self.WAYS[self._way]
+        open_ways = {}
+        for way, (x, y) in self.WAYS.items():
+            cell = head[0] + x, head[1] + y
+            if (x, y) != (-dx, -dy) and self._is_free(cell, body):
+                open_ways[way] = cell
+        if not open_ways:
+            return self._way
+        if self._random.random() < self._noise:
+            self._wrong, self._wrong_steps = self._random.choice(list(open_ways)), 2
+        if self._wrong_steps > 0 and self._wrong in open_ways:
+            self._wrong_steps -= 1
+            return self._wrong
+        room = {way: self._room(cell, body, len(body) + 2) for way, cell in open_ways.items()}
+        most = max(room.values())
+
+        def cost(way: str) -> tuple[bool, int, bool]:
+            x, y = open_ways[way]
+            return room[way] < most, abs(x - apple[0]) + abs(y - apple[1]), way != self._way
+
+        return min(open_ways, key=cost)
+
+    def _is_free(self, cell: Cell, body: set[Cell]) -> bool:
+        return 0 <= cell[0] < self.COLUMNS and self.DISPLAY_ROWS <= cell[1] < self.ROWS and cell not in body
+
+    def _room(self, start: Cell, body: set[Cell], enough: int) -> int:
+        seen, edge = {start}, [start]
+        while edge and len(seen) < enough:
+            x, y = edge.pop()
+            for dx, dy in self.WAYS.values():
+                cell = x + dx, y + dy
+                if cell not in seen and self._is_free(cell, body):
+                    seen.add(cell)
+                    edge.append(cell)
+        return min(len(seen), enough)
+
+    def _where(self, cells: Picture, colour: tuple[int, int, int]) -> list[Cell]:
+        """Columns and rows of the cells of that colour."""
+        near = np.abs(cells.astype(np.int16) - colour).max(-1) < COLOUR_TOLERANCE
+        near[: self.DISPLAY_ROWS] = False
+        return [(int(x), int(y)) for y, x in np.argwhere(near)]
+
+
+PLAYERS: dict[str, Callable[[Controls, float, float, int], Player]] = {
+    "rescue": RescuePlayer,
+    "aliens": AliensPlayer,
+    "pyxel_snake": SnakePlayer,
+}
 
 
 def record_player(game: str, folder: Path, seeds: list[int], size: tuple[int, int], noise: float) -> list[float]:

@@ -486,6 +486,21 @@ def test_a_game_without_the_keyboard_waits(page: Browser, server: WebServer) -> 
     assert page.js("window.reacture.sim.tick") == tick
 
 
+def test_a_game_that_the_keyboard_left_while_it_was_being_made_waits(page: Browser, server: WebServer) -> None:
+    page.open(server.url)
+    page.js("localStorage.setItem('reacture.player', JSON.stringify('ada'))")
+    page.open(server.url)
+    page.click_on("#cards > :nth-child(1)")
+    page.wait_state("ready")
+    page.js("dispatchEvent(new Event('blur'))")
+    page.tap("key:enter")
+    page.wait_state("paused")
+    assert page.js("window.reacture.sim.tick") == 0
+    page.js("dispatchEvent(new Event('focus'))")
+    page.tap("key:escape")
+    page.wait_state("playing")
+
+
 def test_without_webgl_it_says_what_to_do(server: WebServer, tmp_path: Path) -> None:
     with browser(tmp_path, flags=("--disable-3d-apis",)) as page:
         page.open(server.url)

@@ -29,6 +29,8 @@ const SOFTWARE_MS = 30;
 /** How often a gamepad is looked at in the menus. */
 const PAD_MS = 80;
 
+const AWAY = "The game waited while another window had the keyboard.";
+
 const address = readAddress(location.search);
 const controls = new Controls(canvas);
 const hud = new Hud(matchMedia("(pointer: coarse)").matches);
@@ -46,6 +48,8 @@ let game = null;
 let chosen = address;
 let overAt = 0;
 let drawnAt = 0;
+/** Another window has the keyboard. */
+let away = false;
 /** A second click while a game is being made must not make another. */
 let beginning = false;
 
@@ -115,6 +119,7 @@ async function play(choice) {
   hud.update(sim, performance.now());
   show("playing");
   sound.ambience(choice.environment);
+  if (away || document.hidden) pause(AWAY);
   const task = `${MOODS[choice.environment].name}: find ${sim.world.victims.length} people`;
   hud.say(notice ? `${task}. ${notice}` : task, performance.now(), notice ? 8000 : 4000);
 }
@@ -298,7 +303,11 @@ function wire() {
     () => document.hidden && pause("The game waited while its tab was hidden."),
   );
   // Who has another window before them does not play. A kiosk is played by programs, which resume nothing.
-  addEventListener("blur", () => !address.kiosk && pause("The game waited while another window had the keyboard."));
+  addEventListener("blur", () => {
+    away = !address.kiosk;
+    if (away) pause(AWAY);
+  });
+  addEventListener("focus", () => (away = false));
   // Esc in a locked pointer reaches the page only as the loss of the lock.
   controls.onLock = (gotten) => !gotten && pause();
   controls.onLockRefused = () => {

@@ -16,6 +16,7 @@ import pytest
 
 from gameon_env.export.reacture_import import import_reacture
 from gameon_env.recording.catalogue import Catalogue
+from gameon_env.recording.model import Who
 from gameon_env.web import server_catalogue, server_recordings
 from gameon_env.web.server import WebServer
 from tests.unit.web._requests import METADATA, ask, begin, event, frame, post_json, row, send, send_samples
@@ -334,15 +335,24 @@ def test_a_finished_one_is_registered_in_the_catalogue_or_says_why_not(server: W
         assert len(catalogue.sessions()) == 1
 
 
+def test_the_catalogue_is_told_that_an_agent_played(tmp_path: Path) -> None:
+    with WebServer(tmp_path / "data", port=0, who="agent") as server:
+        name = begin(server)
+        send_samples(server, name, 0, 2)
+        finish(server, name)
+    with Catalogue(tmp_path / "data") as catalogue:
+        assert [session.who for session in catalogue.sessions()] == ["agent"]
+
+
 def test_what_nobody_foresaw_in_one_recording_ends_not_the_others(
     server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad, good = begin(server), begin(server)
 
-    def fails_once(path: Path, data_dir: Path) -> object:
+    def fails_once(path: Path, data_dir: Path, *, who: Who) -> object:
         if bad in str(path):
             raise OverflowError("date value out of range")
-        return import_reacture(path, data_dir)
+        return import_reacture(path, data_dir, who=who)
 
     monkeypatch.setattr(server_catalogue, "import_reacture", fails_once)
     told = {}
