@@ -1,7 +1,7 @@
 """PPO from pixels, from a clone on: does it get better than the clone, and is it as good in real time as in lockstep?
 
     python scripts/bench/learn_ppo.py --game rescue --seeds 3 --minutes 9
-    python scripts/bench/learn_ppo.py --game aliens --seeds 3 --minutes 9
+    python scripts/bench/learn_ppo.py --game pyxel_snake --seeds 3 --minutes 9
 
 A player that sees only the screen is recorded in lockstep and cloned (``gameon train bc``); for each seed ``gameon
 train ppo GAME --from CLONE --data RECORDINGS`` learns what those are worth, and goes on by playing. Then random play,
@@ -43,8 +43,9 @@ from gameon_env.learning.policy import Policy
 LEARNING: dict[str, dict[str, Any]] = {
     "rescue": {"mirror": "both"},
     "aliens": {"mirror": "horizontal", "lines": True, "batch_size": 32},
+    "pyxel_snake": {"mirror": "both", "lines": True, "shift_px": 2},
 }
-NOISE = {"rescue": 0.1, "aliens": 0.15}
+NOISE = {"rescue": 0.1, "aliens": 0.15, "pyxel_snake": 0.3}
 
 
 def main() -> int:
