@@ -43,9 +43,9 @@ from gameon_env.learning.policy import Policy
 LEARNING: dict[str, dict[str, Any]] = {
     "rescue": {"mirror": "both"},
     "aliens": {"mirror": "horizontal", "lines": True, "batch_size": 32},
-    "pyxel_snake": {"mirror": "both", "lines": True, "shift_px": 2},
+    "pyxel_snake": {"mirror": "both", "lines": True, "shift_px": 1},
 }
-NOISE = {"rescue": 0.1, "aliens": 0.15, "pyxel_snake": 0.3}
+NOISE = {"rescue": 0.1, "aliens": 0.15, "pyxel_snake": 0.2}
 
 
 def main() -> int:
