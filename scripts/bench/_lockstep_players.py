@@ -173,7 +173,9 @@ PLAYERS: dict[str, Callable[[Controls, float, float, int], Player]] = {
 }
 
 
-def record_player(game: str, folder: Path, seeds: list[int], size: tuple[int, int], noise: float) -> list[float]:
+def record_player(
+    game: str, folder: Path, seeds: list[int], size: tuple[int, int], noise: float, most_steps: int | None = None
+) -> list[float]:
     """Let the game's player play an episode for each seed, in lockstep, and record what it does.
 
     Args:
@@ -182,6 +184,7 @@ def record_player(game: str, folder: Path, seeds: list[int], size: tuple[int, in
         seeds: of the episodes.
         size: ``(height, width)`` of the recorded frames; the player sees the whole picture.
         noise: of the player.
+        most_steps: of an episode, which ends there: so that recordings show more of how games begin.
 
     Returns:
         the score of each episode.
@@ -195,13 +198,13 @@ def record_player(game: str, folder: Path, seeds: list[int], size: tuple[int, in
         for seed in seeds:
             player = PLAYERS[game](desktop.controls, desktop.fps, noise, seed)  # type: ignore[attr-defined]
             env.reset(seed=seed)
-            over, score = False, 0.0
-            while not over:
+            over, score, steps = False, 0.0, 0
+            while not over and steps != most_steps:
                 picture = made.render()
                 assert isinstance(picture, np.ndarray)
                 *_, terminated, truncated, info = env.step(player(picture))
                 score = info["raw_score"] if math.isfinite(info["raw_score"]) else score
-                over = terminated or truncated
+                over, steps = terminated or truncated, steps + 1
             scores.append(float(score))
     finally:
         env.close()

@@ -43,8 +43,11 @@ from gameon_env.learning.policy import Policy
 LEARNING: dict[str, dict[str, Any]] = {
     "rescue": {"mirror": "both"},
     "aliens": {"mirror": "horizontal", "lines": True, "batch_size": 32},
-    "pyxel_snake": {"mirror": "both", "lines": True, "shift_px": 1},
+    "pyxel_snake": {"mirror": "both", "lines": True, "shift_px": 1, "batch_size": 256, "learning_rate": 2e-3},
 }
+MOST_STEPS = {"pyxel_snake": 250}
+"""Of a recorded game: a clone that does not know how games begin gets no further."""
+
 NOISE = {"rescue": 0.1, "aliens": 0.15, "pyxel_snake": 0.2}
 
 
@@ -97,9 +100,9 @@ def main() -> int:
 
 def make_clone(options: argparse.Namespace, folder: Path, say: Any) -> Path:
     size = load_profile(options.game).training.observation_size
-    scores = record_player(
-        options.game, folder / "recordings", list(range(1000, 1000 + options.games)), size, NOISE[options.game]
-    )
+    seeds = list(range(1000, 1000 + options.games))
+    noise, most_steps = NOISE[options.game], MOST_STEPS.get(options.game)
+    scores = record_player(options.game, folder / "recordings", seeds, size, noise, most_steps)
     say(f"recorded {len(scores)} games of the player in lockstep: mean score {np.mean(scores):.1f}")
     config = CloningConfig(epochs=1000, minutes=options.clone_minutes, **LEARNING[options.game])
     learned = clone(load_episodes(folder / "recordings"), folder / "clone.safetensors", config, progress=False)
