@@ -139,9 +139,10 @@ class SnakePlayer:
         room = {way: self._room(cell, body, len(body) + 2) for way, cell in open_ways.items()}
         most = max(room.values())
 
-        def cost(way: str) -> tuple[bool, int, bool]:
-            x, y = open_ways[way]
-            return room[way] < most, abs(x - apple[0]) + abs(y - apple[1]), way != self._way
+        def cost(way: str) -> tuple[bool, bool, bool]:
+            """First across, then up or down: what a picture alone shows, without the ways that were gone before."""
+            (x, y), (ahead, below) = self.WAYS[way], (apple[0] - head[0], apple[1] - head[1])
+            return room[way] < most, x * ahead <= 0, y * below <= 0
 
         return min(open_ways, key=cost)
 

@@ -43,7 +43,7 @@ from gameon_env.learning.policy import Policy
 LEARNING: dict[str, dict[str, Any]] = {
     "rescue": {"mirror": "both"},
     "aliens": {"mirror": "horizontal", "lines": True, "batch_size": 32},
-    "pyxel_snake": {"mirror": "both", "lines": True, "shift_px": 1, "batch_size": 256, "learning_rate": 2e-3},
+    "pyxel_snake": {"mirror": "both", "lines": True, "shift_px": 1, "batch_size": 128},
 }
 MOST_STEPS = {"pyxel_snake": 250}
 """Of a recorded game: a clone that does not know how games begin gets no further."""
