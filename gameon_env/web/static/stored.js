@@ -7,7 +7,6 @@ import { STREAMS, assembleFiles } from "./recording_files.js";
 const FOLDER = "reacture";
 const METADATA = "metadata.json";
 const LEAST_FREE_BYTES = 32 << 20;
-const NEARLY_FULL_BYTES = 8 << 20; // two segments
 const MOST_BLOB_BYTES = 512 << 20;
 
 /** Room for a new recording: its `prefix`, and `keep(name, bytes)`, which gives back what was kept as a blob. */
@@ -74,19 +73,24 @@ class FolderStore {
 
   async keep(name, bytes) {
     try {
-      const file = await this.handle.getFileHandle(name, { create: true });
-      const writer = await file.createWritable();
-      await writer.write(bytes);
-      await writer.close();
-      return await file.getFile();
+      return await this.#write(name, bytes);
     } catch (error) {
       if (error.name === "QuotaExceededError") throw new Error(fullMessage());
-      // Chromium may say no more than that a pipe broke, and by now count less than what filled the storage.
-      const { quota, usage } = await navigator.storage.estimate();
-      if (quota - usage < NEARLY_FULL_BYTES + bytes.length) throw new Error(fullMessage());
-      const room = `${usage >> 20} of ${quota >> 20} MiB are in use`;
-      throw new Error(`the browser did not store the recording: ${error.message} (${room})`);
     }
+    // Chromium may say no more than that a pipe broke, and its estimate of what is free is made up: ask again.
+    try {
+      return await this.#write(name, bytes);
+    } catch (error) {
+      throw new Error(fullMessage(error.name === "QuotaExceededError" ? "" : error.message));
+    }
+  }
+
+  async #write(name, bytes) {
+    const file = await this.handle.getFileHandle(name, { create: true });
+    const writer = await file.createWritable();
+    await writer.write(bytes);
+    await writer.close();
+    return await file.getFile();
   }
 
   async keepMetadata(metadata) {
@@ -145,9 +149,11 @@ async function readMetadata(handle) {
   }
 }
 
-function fullMessage() {
+/** @param {string} said by the browser, where it does not say that this is the reason */
+function fullMessage(said = "") {
   return (
-    "the browser's storage is full. What was recorded can be downloaded; remove earlier recordings from this browser, or " +
+    `the browser's storage is full${said && `, or takes nothing more (${said})`}. ` +
+    "What was recorded can be downloaded; remove earlier recordings from this browser, or " +
     "free disk space, before the next one."
   );
 }
