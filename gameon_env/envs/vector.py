@@ -15,7 +15,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from gameon_env.envs.desktop_env import DesktopEnv
-from gameon_env.envs.vector_worker import Job, VectorWorker, do_all, finish_all
+from gameon_env.envs.vector_worker import Job, VectorWorker, do_all, finish_all, start_all
 from gameon_env.errors import ProfileError
 
 Observations = npt.NDArray[np.uint8]
@@ -63,6 +63,7 @@ class GameVectorEnv(VectorEnv[Observations, Actions, npt.NDArray[Any]]):
         # One that is dropped without close(): the threads end, and with them the last that holds the environments.
         weakref.finalize(self, _dismiss, self._workers)
         self._over = np.zeros(num_envs, np.bool_)
+        self._stepping = False
         try:
             self.envs: list[DesktopEnv] = finish_all(self._workers)
         except BaseException:
@@ -91,6 +92,7 @@ class GameVectorEnv(VectorEnv[Observations, Actions, npt.NDArray[Any]]):
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
             raise ValueError(f"options['reset_mask'] must be ({self.num_envs},) bool with a True in it; it is {mask}")
         self._over[mask] = False
+        self._stepping = False
         jobs = [_reset_job(seeds[i], rest or None) if mask[i] else None for i in range(self.num_envs)]
         infos: Infos = {}
         for i, result in enumerate(do_all(self._workers, jobs)):
@@ -106,6 +108,20 @@ class GameVectorEnv(VectorEnv[Observations, Actions, npt.NDArray[Any]]):
             ActionError: wrong shape, or NaN.
             GameOnError: what one of the games raised; the others have made their step.
         """
+        self.step_async(actions)
+        return self.step_wait()
+
+    def step_async(self, actions: Actions) -> None:
+        """Begin a step, whose results :meth:`step_wait` gives; meanwhile the games run.
+
+        As in Gymnasium's ``AsyncVectorEnv``. Who plays two vector environments in turns, the games of one while it
+        thinks about those of the other, leaves no core idle where the games of a step are not done at the same time.
+
+        Raises:
+            gymnasium.error.AlreadyPendingCallError: a step was begun already.
+        """
+        if self._stepping:
+            raise gymnasium.error.AlreadyPendingCallError("a step was begun: call step_wait() first", "step")
         if len(actions) != self.num_envs:
             raise ValueError(f"there are {self.num_envs} games; {len(actions)} actions were given")
         if self.autoreset_mode == AutoresetMode.DISABLED and self._over.any():
@@ -116,10 +132,26 @@ class GameVectorEnv(VectorEnv[Observations, Actions, npt.NDArray[Any]]):
             _begin if begins_anew[i] else partial(_step, action=action, same_step=same_step)
             for i, action in enumerate(actions)
         ]
+        start_all(self._workers, jobs)
+        self._stepping = True
+
+    def step_wait(self) -> tuple[Observations, npt.NDArray[np.float64], Flags, Flags, Infos]:
+        """The results of the step that :meth:`step_async` began, as :meth:`step` has them. Raises as that.
+
+        Raises:
+            gymnasium.error.NoAsyncCallError: no step was begun.
+        """
+        if not self._stepping:
+            raise gymnasium.error.NoAsyncCallError("no step was begun: call step_async() first", "step")
+        same_step = self.autoreset_mode == AutoresetMode.SAME_STEP
         rewards = np.zeros(self.num_envs, np.float64)
         terminations, truncations = np.zeros(self.num_envs, np.bool_), np.zeros(self.num_envs, np.bool_)
         infos: Infos = {}
-        for i, result in enumerate(do_all(self._workers, jobs)):
+        try:
+            results = finish_all(self._workers)
+        finally:
+            self._stepping = False  # what Ctrl+C ended, nobody asks for
+        for i, result in enumerate(results):
             self._observations[i], rewards[i], terminations[i], truncations[i], info = result
             infos = self._add_info(infos, info, i)
         self._over = (terminations | truncations) & (not same_step)

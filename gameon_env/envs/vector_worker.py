@@ -62,10 +62,15 @@ def do_all(workers: Sequence[VectorWorker], jobs: Sequence[Job | None]) -> list[
     Raises:
         BaseException: the first that any of them raised, once all are done.
     """
+    start_all(workers, jobs)
+    return finish_all([worker if job is not None else None for worker, job in zip(workers, jobs, strict=True)])
+
+
+def start_all(workers: Sequence[VectorWorker], jobs: Sequence[Job | None]) -> None:
+    """The first half of :func:`do_all`."""
     for worker, job in zip(workers, jobs, strict=True):
         if job is not None:
             worker.start(job)
-    return finish_all([worker if job is not None else None for worker, job in zip(workers, jobs, strict=True)])
 
 
 def finish_all(workers: Sequence[VectorWorker | None]) -> list[Any]:

@@ -3,10 +3,11 @@
     python scripts/bench/many_games.py [--game doom] [--games 1 2 4 8] [--steps 1000] [--modes native pinned async]
 
 ``native`` is this project's vector environment (a thread a game), ``pinned`` the same with each game kept to one
-processor core, ``async`` Gymnasium's (a process a game, observations in shared memory). Random actions; resets are left
-out. All of a mode are open at once and take turns, so that whatever else the machine does hits all alike; a rate is the
-median of the rounds. Each row says how many times the throughput of its mode's first row it reaches (the median of the
-rounds' own ratios).
+processor core, ``turns`` two such environments with half of the games each: one steps while the results of the other
+are taken (``step_async``, ``step_wait``). ``async`` is Gymnasium's (a process a game, observations in shared memory).
+Random actions; resets are left out. All of a mode are open at once and play one after the other, so that whatever else
+the machine does hits all alike; a rate is the median of the rounds. Each row says how many times the throughput of its
+mode's first row it reaches (the median of the rounds' own ratios).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import psutil
 import gameon_env
 
 HOLD_STEPS = 8
-MODES: dict[str, dict[str, Any]] = {"native": {}, "pinned": {"pinned": True}, "async": {}}
+MODES: dict[str, dict[str, Any]] = {"native": {}, "pinned": {"pinned": True}, "turns": {"pinned": True}, "async": {}}
 
 
 def main() -> None:
@@ -56,13 +57,18 @@ class Player:
 
     def __init__(self, mode: str, game: str, games: int, size: int, stack: ExitStack) -> None:
         self.mode, self.games = mode, games
-        self._envs = gymnasium.make_vec(
-            gameon_env.ENV_ID, num_envs=games, vectorization_mode="async" if mode == "async" else "vector_entry_point",
-            game=game, time="lockstep", observation_size=(size, size), **MODES[mode],
-        )  # fmt: skip
-        stack.callback(self._envs.close)
+        self._parts: list[Any] = []
+        entry = "async" if mode == "async" else "vector_entry_point"
+        for share in [games - games // 2, games // 2] if mode == "turns" and games > 1 else [games]:
+            envs = gymnasium.make_vec(
+                gameon_env.ENV_ID, num_envs=share, vectorization_mode=entry,
+                game=game, time="lockstep", observation_size=(size, size), **MODES[mode],
+            )  # fmt: skip
+            stack.callback(envs.close)
+            self._parts.append(envs)
         start = time.perf_counter()
-        self._envs.reset(seed=7)
+        for number, envs in enumerate(self._parts):
+            envs.reset(seed=7 + number * games)
         self._reset_s = time.perf_counter() - start
         self._rng = np.random.default_rng(1)
         self._done = 0
@@ -71,17 +77,25 @@ class Player:
 
     def play(self, steps: int) -> None:
         """A round; others wait meanwhile."""
-        shape = self._envs.action_space.shape
-        assert shape is not None
         before, spent = cpu_s(), 0.0
         for step in range(steps // self.games):
             if step % HOLD_STEPS == 0:
-                actions = (self._rng.random(shape) < 0.4).astype(np.float32)
-            start = time.perf_counter()
-            _, _, terminated, truncated, _ = self._envs.step(actions)
-            spent += time.perf_counter() - start
-            if (terminated | truncated).any():
-                self._envs.reset()
+                actions = [(self._rng.random(e.action_space.shape) < 0.4).astype(np.float32) for e in self._parts]
+            for envs, action in zip(self._parts, actions, strict=True):
+                start = time.perf_counter()
+                over = step > 0 and is_over(envs.step_wait())
+                spent += time.perf_counter() - start
+                if over:
+                    envs.reset()
+                start = time.perf_counter()
+                envs.step_async(action)
+                spent += time.perf_counter() - start
+        start = time.perf_counter()
+        overs = [is_over(envs.step_wait()) for envs in self._parts]
+        spent += time.perf_counter() - start
+        for envs, over in zip(self._parts, overs, strict=True):
+            if over:
+                envs.reset()
         for name, seconds in cpu_s().items():
             self._used[name] += max(seconds - before[name], 0.0)
         done = steps // self.games * self.games
@@ -97,6 +111,12 @@ class Player:
             f"{self.mode:<7} {self.games:5}  {statistics.median(self.rates):7.0f}  {of_one:<24}  "
             f"{sum(used.values()):13.2f}   {parts:>22}   {self._reset_s:13.1f}   {os.getloadavg()[0]:5.1f}"
         )
+
+
+def is_over(results: Any) -> bool:
+    """Whether the episode of one of the games is over."""
+    _, _, terminated, truncated, _ = results
+    return bool((terminated | truncated).any())
 
 
 def cpu_s() -> dict[str, float]:

@@ -125,6 +125,27 @@ def test_after_a_step_that_was_interrupted_the_results_are_those_of_now(rescues:
     assert infos["seed"].tolist() == [SEED, SEED + 1, SEED + 2]
 
 
+@needs_lockstep
+def test_a_step_may_be_begun_and_asked_for_later(rescues: GameVectorEnv) -> None:
+    actions = random_actions(6, 3, rescues.single_action_space.shape[0])
+    rescues.reset(seed=SEED)
+    at_once = [rescues.step(action) for action in actions]
+    rescues.reset(seed=SEED)
+    for action, (observations, rewards, *_) in zip(actions, at_once, strict=True):
+        rescues.step_async(action)
+        with pytest.raises(gymnasium.error.AlreadyPendingCallError, match="step_wait"):
+            rescues.step_async(action)
+        later, later_rewards, *_ = rescues.step_wait()
+        assert np.array_equal(later, observations)
+        assert np.array_equal(later_rewards, rewards)
+    with pytest.raises(gymnasium.error.NoAsyncCallError, match="step_async"):
+        rescues.step_wait()
+    rescues.step_async(actions[0])
+    after, infos = rescues.reset(seed=SEED)
+    assert infos["seed"].tolist() == [SEED, SEED + 1, SEED + 2]
+    assert rescues.step(actions[0])[0].shape == after.shape
+
+
 def test_what_it_says_of_itself(rescues: GameVectorEnv) -> None:
     assert rescues.num_envs == 3
     assert rescues.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP
