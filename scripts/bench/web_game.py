@@ -28,7 +28,8 @@ import numpy.typing as npt
 from rich.console import Console
 
 SCRIPTS = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(SCRIPTS))
+sys.path[:0] = [str(SCRIPTS), str(SCRIPTS / "bench")]
+import reacture_player  # noqa: E402
 from _live import Job, player_at  # noqa: E402
 
 import gameon_env  # noqa: E402
@@ -56,13 +57,19 @@ class WithoutDisplay(gymnasium.ObservationWrapper[Any, Any, Any]):
 
 
 class Shown:
-    """A recorded run without the display's rows; the same run seen in a mirror, too."""
+    """A recorded run without the display's rows; the same run seen in a mirror, too.
+
+    The mouse's motion is the mean of three steps: player and page both look ten times a second, but
+    not at the same moments, so that of two turns one step often has both and the next one none.
+    """
 
     def __init__(self, run: RecordedRun, *, mirrored: bool) -> None:
         self.run, self.mirrored = run, mirrored
         self.inputs = run.inputs.copy()
+        at = {name: i for i, name in enumerate(run.controls or ())}
+        for axis in (at["mouse:dx"], at["mouse:dy"]):
+            self.inputs[:, axis] = steadied(run.inputs[:, axis])
         if mirrored:
-            at = {name: i for i, name in enumerate(run.controls or ())}
             self.inputs[:, [at["key:a"], at["key:d"]]] = self.inputs[:, [at["key:d"], at["key:a"]]]
             self.inputs[:, at["mouse:dx"]] *= -1
 
@@ -72,6 +79,11 @@ class Shown:
     def video(self, rows: Any = slice(None)) -> npt.NDArray[np.uint8]:
         frames = without_display(self.run.video(rows))
         return np.ascontiguousarray(frames[:, :, ::-1]) if self.mirrored else frames
+
+
+def steadied(motion: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Motion ``(N,) float32``, each the mean of it and its neighbours."""
+    return np.convolve(motion, np.ones(3) / 3, mode="same").astype(np.float32)
 
 
 def without_display(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -162,6 +174,8 @@ def downloads(data: Path) -> list[Path]:
 def answer_latency_ms(runs: Sequence[RecordedRun]) -> tuple[float, float]:
     """How long after a frame the turn comes that answers it, in ms, and the correlation of the two then.
 
+    What the turn should be is what the player makes of the frame, though that is a quarter of its picture's size.
+
     A page's frame is of the moment it is drawn. Until it is on the screen, seen, and answered by an event that comes
     back to the page, the game goes on: with the browser drawing in software for some 300 ms.
     """
@@ -169,8 +183,8 @@ def answer_latency_ms(runs: Sequence[RecordedRun]) -> tuple[float, float]:
     for run in runs:
         assert run.controls is not None
         frames = run.video(np.arange(run.num_steps))
-        seen.append(np.array([nearest_across(frame) for frame in frames]))
-        turns.append(run.inputs[: run.num_steps, run.controls.index("mouse:dx")])
+        seen.append(np.array([turn_wanted(frame) for frame in frames]))
+        turns.append(steadied(run.inputs[: run.num_steps, run.controls.index("mouse:dx")]))
 
     def likeness(steps: int) -> float:
         places = np.concatenate([places[: len(places) - steps] for places in seen])
@@ -182,15 +196,12 @@ def answer_latency_ms(runs: Sequence[RecordedRun]) -> tuple[float, float]:
     return best * 1000 / (runs[0].fps or 10.0), likeness(best)
 
 
-def nearest_across(frame: npt.NDArray[np.uint8]) -> float:
-    """How far right of the middle the largest person is that x-ray shows in a frame, in pixels; NaN without one."""
-    red, green, blue = (frame[..., i].astype(np.int16) for i in range(3))
-    ghosts = ((blue > 150) & (green > 140) & (blue - red > 60)).astype(np.uint8)
-    ghosts[: round(DISPLAY_SHARE * len(ghosts))] = 0
-    _, _, boxes, centres = cv2.connectedComponentsWithStats(ghosts)
-    if len(boxes) < 2:
-        return float("nan")
-    return float(centres[1:][np.argmax(boxes[1:, 2:4].max(axis=1))][0]) - frame.shape[1] / 2
+def turn_wanted(frame: npt.NDArray[np.uint8]) -> float:
+    """By how many counts the player would turn right for a frame ``(H, W, 3) uint8 RGB``; NaN where it sees nobody."""
+    size = (reacture_player.SIZE, reacture_player.SIZE)
+    picture = cv2.resize(frame[..., ::-1], size, interpolation=cv2.INTER_NEAREST).astype(np.uint8)
+    seen = reacture_player.Eyes(picture)
+    return reacture_player.limited(reacture_player.decide(seen).turn[0]) if seen.people else float("nan")
 
 
 def train(options: argparse.Namespace, folder: Path, data: Path, say: Callable[[str], None]) -> Path:
