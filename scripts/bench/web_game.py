@@ -228,14 +228,14 @@ def train(options: argparse.Namespace, folder: Path, data: Path, say: Callable[[
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--games", type=int, default=16, help="recorded games")
-    parser.add_argument("--at-once", type=int, default=1, help="games recorded at a time")
+    parser.add_argument("--games", type=int, default=20, help="recorded games")
+    parser.add_argument("--at-once", type=int, default=2, help="games recorded at a time")
     parser.add_argument("--quality", default="lowest", help="of the page's picture, see the kiosk's --help")
     parser.add_argument("--size", type=int, default=128, help="height and width of what the clone sees")
     parser.add_argument("--seconds", type=float, default=60.0, help="of a game")
     parser.add_argument("--noise", type=float, default=0.05, help="the player's deliberate mistakes a look")
     parser.add_argument("--latency-ms", type=float, help="from what the page draws to the answer; measured without it")
-    parser.add_argument("--minutes", type=float, default=4.0, help="of training")
+    parser.add_argument("--minutes", type=float, default=7.0, help="of training")
     parser.add_argument("--episodes", type=int, default=8, help="live games for each")
     parser.add_argument("--margin", type=float, default=50.0, help="points above random play that the clone must have")
     parser.add_argument(
