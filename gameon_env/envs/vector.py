@@ -162,7 +162,13 @@ class GameVectorEnv(VectorEnv[Observations, Actions, npt.NDArray[Any]]):
         return self.call("render") if self.render_mode is not None else None
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Call a method of each environment, at the same time, or get an attribute of each."""
+        """Call a method of each environment, at the same time, or get an attribute of each.
+
+        Raises:
+            gymnasium.error.AlreadyPendingCallError: a step was begun and its results not asked for.
+        """
+        if self._stepping:
+            raise gymnasium.error.AlreadyPendingCallError("a step was begun: call step_wait() first", "step")
 
         def job(env: DesktopEnv) -> Any:
             value = getattr(env, name)

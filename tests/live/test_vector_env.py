@@ -135,6 +135,8 @@ def test_a_step_may_be_begun_and_asked_for_later(rescues: GameVectorEnv) -> None
         rescues.step_async(action)
         with pytest.raises(gymnasium.error.AlreadyPendingCallError, match="step_wait"):
             rescues.step_async(action)
+        with pytest.raises(gymnasium.error.AlreadyPendingCallError, match="step_wait"):
+            rescues.call("render")
         later, later_rewards, *_ = rescues.step_wait()
         assert np.array_equal(later, observations)
         assert np.array_equal(later_rewards, rewards)
