@@ -21,6 +21,9 @@ from gameon_env.learning.evaluation import score_table
 
 ROOT = Path(__file__).resolve().parents[1]
 GAME = "rescue"
+SIZE = (64, 64)
+"""What the agent sees, height and width: learned from four times as fast as 128x128 on a machine without AVX-512."""
+
 PLAYER = ("{python}", str(ROOT / "scripts" / "demo_player.py"), "--display", "{display}", "--seed", "{seed}")
 console = Console(highlight=False)
 
@@ -29,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--games", type=int, default=12, help="games that the player plays for the recording")
     parser.add_argument("--at-once", type=int, default=4, help="games side by side, each on a display of its own")
-    parser.add_argument("--minutes", type=float, default=2.3, help="of training")
+    parser.add_argument("--minutes", type=float, default=2.6, help="of training")
     parser.add_argument("--episodes", type=int, default=3, help="that each is scored on")
     parser.add_argument("--output", type=Path, help="folder for recordings, policy and pictures")
     options = parser.parse_args()
@@ -39,7 +42,7 @@ def main() -> None:
     profile = load_profile(GAME)
 
     stage(1, f"A player plays {options.games} games of {profile.title}, by real key and mouse events; each is recorded")
-    job = Job(GAME, "player", (), (*PLAYER, "--noise", "0.1"), record_to=str(output / "recordings"))
+    job = Job(GAME, "player", (), (*PLAYER, "--noise", "0.1"), str(output / "recordings"), observation_size=SIZE)
     recorded = played(share_out(job, range(1000, 1000 + options.games), options.at_once))["player"]
     console.print(f"   {sum(recorded.lengths)} steps in {output / 'recordings'}")
 

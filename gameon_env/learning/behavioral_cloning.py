@@ -32,7 +32,7 @@ from gameon_env.learning.network import CloneNetwork, weights_of
 from gameon_env.learning.policy import save_policy
 from gameon_env.learning.steps import StepEpisode, Steps
 from gameon_env.learning.training_bar import TrainingBar
-from gameon_env.learning.warm_start import start_from
+from gameon_env.learning.warm_start import linear_of, start_from
 from gameon_env.optional import require
 
 require("torch", "Learning from recordings")
@@ -105,7 +105,11 @@ def _train(
     # Network and optimizer.
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads or group.threads)
-    network = CloneNetwork(steps.observation_size, config.stack, head.outputs, lines=config.lines).to(group.device)
+    linear = len(head.axes) if start_policy is None else linear_of(start_policy)
+    network = CloneNetwork(steps.observation_size, config.stack, head.outputs, lines=config.lines, linear=linear)
+    if linear:
+        network.let_lean(len(head.buttons), head.bins)
+    network = network.to(group.device)
     spec = steps.policy_spec(head, network.kwargs)
     if start_policy is not None:
         start_from(start_policy, network, spec)

@@ -22,7 +22,7 @@ from gameon_env.learning.action_head import ActionHead
 from gameon_env.learning.augmentation import Mirrors, augment
 from gameon_env.learning.cloning_config import CloningConfig, CloningResult, EpochRecord
 from gameon_env.learning.cloning_metrics import axis_errors, tune_thresholds
-from gameon_env.learning.keras_network import KIND, build_network, device_of
+from gameon_env.learning.keras_network import KIND, build_network, device_of, let_lean
 from gameon_env.learning.keras_policy import check_suffix, save_keras_policy
 from gameon_env.learning.steps import StepEpisode, Steps
 from gameon_env.learning.training_bar import TrainingBar
@@ -88,9 +88,11 @@ def clone(
         "stack": config.stack,
         "outputs": head.outputs,
         "lines": config.lines,
+        "linear": len(head.axes),
     }
     with tf.device(device):
         network, averaged = build_network(**kwargs), build_network(**kwargs)
+        let_lean(network, len(head.axes), len(head.buttons), head.bins)
         averaged.set_weights(network.get_weights())
         optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, global_clipnorm=1.0)
         optimizer.build(network.trainable_variables)

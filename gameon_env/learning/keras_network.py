@@ -16,6 +16,9 @@ from gameon_env.optional import require
 
 KIND = "keras_clone_cnn"
 
+LEAN = 5.0
+"""As of the PyTorch network."""
+
 
 def build_network(
     observation_size: Sequence[int],
@@ -27,6 +30,7 @@ def build_network(
     hidden: int = 256,
     dropout: float = 0.1,
     lines: bool = False,
+    linear: int = 0,
 ) -> Any:
     """A ``keras.Model`` from ``(N, H, W, 3 * stack) uint8``, oldest frame first, to ``(N, outputs)`` logits.
 
@@ -70,11 +74,23 @@ def build_network(
     found = [layers.Flatten()(positions(share)), layers.Flatten()(layers.Conv2D(grid, 1, activation="relu")(far))]
     if lines:
         found.append(layers.GlobalMaxPooling2D()(mixed))
-    body = layers.Dense(hidden, activation="relu")(layers.Concatenate()(found))
-    body = layers.Dense(hidden, activation="relu")(layers.Dropout(dropout)(body))
+    all_found = layers.Concatenate()(found)
+    body = layers.Dense(hidden, activation="relu")(all_found)
+    body = layers.Dense(hidden - linear, activation="relu")(layers.Dropout(dropout)(body))
+    if linear:
+        body = layers.Concatenate()([body, layers.Dense(linear)(all_found)])
     network = keras.Model(stacked, layers.Dense(outputs, name="logits")(body), name="clone")
     positions.set_weights([_places(rows, columns)])
     return network
+
+
+def let_lean(network: Any, linear: int, first: int, bins: int) -> None:
+    """See :meth:`gameon_env.learning.network.CloneNetwork.let_lean`; ``linear`` as the network was built with."""
+    logits = network.get_layer("logits")
+    kernel, bias = logits.get_weights()
+    for number in range(linear):
+        kernel[number - linear, first + number * bins : first + (number + 1) * bins] = np.linspace(-LEAN, LEAN, bins)
+    logits.set_weights([kernel, bias])
 
 
 def build_runner(

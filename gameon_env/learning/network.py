@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ require("torch", "Learning from recordings")
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
+
+LEAN = 5.0
+"""How many e-foldings the outermost bins of an axis gain, and lose, by a number of 1 that goes past the layers."""
 
 
 class CloneNetwork(nn.Module):
@@ -28,6 +32,9 @@ class CloneNetwork(nn.Module):
     row, and the network also reads *whether* something is found, wherever that is: what falls from high above matters
     as soon as it is in line, long before both are within one convolution's sight.
 
+    With ``linear``, as many numbers go to the head past the hidden layers, each read off by one linear layer alone:
+    what aims learns so in less than half the time, see :meth:`let_lean`.
+
     Args:
         observation_size: ``(height, width)`` of the frames, each at least 32.
         stack: frames in one input.
@@ -38,6 +45,7 @@ class CloneNetwork(nn.Module):
         hidden: size of the two fully connected layers.
         dropout: between them, while training.
         lines: whether places are told what lies in line with them.
+        linear: how many of the ``hidden`` numbers that the head is given are read off what was found in one step.
     """
 
     def __init__(
@@ -51,6 +59,7 @@ class CloneNetwork(nn.Module):
         hidden: int = 256,
         dropout: float = 0.1,
         lines: bool = False,
+        linear: int = 0,
     ) -> None:
         super().__init__()
         self.kwargs: dict[str, Any] = {
@@ -63,6 +72,7 @@ class CloneNetwork(nn.Module):
             "hidden": hidden,
             "dropout": dropout,
             "lines": lines,
+            "linear": linear,
         }
         first, second, third, fourth, fifth = widths
         self.near = nn.Sequential(
@@ -83,18 +93,34 @@ class CloneNetwork(nn.Module):
         self.register_buffer("rows", torch.linspace(-1, 1, near.shape[2]), persistent=False)
         self.register_buffer("columns", torch.linspace(-1, 1, near.shape[3]), persistent=False)
         self.lines = _Lines(third, fifth) if lines else None
+        found = 2 * keypoints + grid * cells + (fifth if lines else 0)
         self.body = nn.Sequential(
-            nn.Linear(2 * keypoints + grid * cells + (fifth if lines else 0), hidden),
+            nn.Linear(found, hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
+            nn.Linear(hidden, hidden - linear),
             nn.ReLU(),
         )
+        self.straight = nn.Linear(found, linear) if linear else None
         self.head = nn.Linear(hidden, outputs)
+
+    def let_lean(self, first: int, bins: int) -> None:
+        """Before training: each of the ``linear`` numbers moves one axis towards one end, or the other.
+
+        The head has the axes' logits in rows of ``bins`` from output ``first`` on. To aim is to move by the difference
+        of two positions; by itself the head would have to find out for each bin alone that it lies between its
+        neighbours. (12 recorded games of rescue, 64x64: after 17 passes the mean error of the mouse is 0.10 of its
+        scale, after 15 without this 0.15, no better than not to look; live 3095 points in 8 games against 48 in 10.)
+        """
+        linear = self.kwargs["linear"]
+        with torch.no_grad():
+            for number in range(linear):
+                rows = slice(first + number * bins, first + (number + 1) * bins)
+                self.head.weight[rows, number - linear] = torch.linspace(-LEAN, LEAN, bins)
 
     def forward(self, stacked: torch.Tensor) -> torch.Tensor:
         """``(N, H, W, 3 * stack)`` uint8, or float in 0..255, oldest frame first, to ``(N, outputs)`` logits."""
-        logits: torch.Tensor = self.head(self.body(self.see(stacked)))
+        logits: torch.Tensor = self.head(self.read(self.see(stacked)))
         return logits
 
     def see(self, stacked: torch.Tensor) -> torch.Tensor:
@@ -111,6 +137,11 @@ class CloneNetwork(nn.Module):
         if self.lines is not None:
             found.append(mixed.amax(dim=(2, 3)))
         return torch.cat(found, dim=1)
+
+    def read(self, found: torch.Tensor) -> torch.Tensor:
+        """What :meth:`see` gave to what the head is given, ``(N, hidden)``."""
+        features: torch.Tensor = self.body(found)
+        return features if self.straight is None else torch.cat((features, self.straight(found)), dim=1)
 
     def _positions(self, heat: torch.Tensor) -> torch.Tensor:
         share = torch.softmax(self.sharpness * heat.float().flatten(2), dim=2).view_as(heat)
@@ -143,6 +174,12 @@ def _convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequ
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
+
+
+def full_arguments(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a saved network, with those that a policy made by an older version does not name."""
+    usual = {name: parameter.default for name, parameter in inspect.signature(CloneNetwork).parameters.items()}
+    return {**{name: value for name, value in usual.items() if value is not inspect.Parameter.empty}, **kwargs}
 
 
 def best_device() -> torch.device:

@@ -90,7 +90,7 @@ class Settings:
                 f"network be clone_cnn ({spec.network}): train it by gameon train bc without --spacing"
             )
         usual = ("observation_size", "stack", "outputs", "hidden", "dropout")
-        network = {name: value for name, value in spec.network_kwargs.items() if name not in usual}
+        network = {"linear": 0, **{name: value for name, value in spec.network_kwargs.items() if name not in usual}}
         return replace(
             self,
             observation_size=spec.observation_size,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from gameon_env.errors import PolicyError, UnknownNameError
 from gameon_env.learning.sb3_env import check_algorithm
-from gameon_env.learning.sb3_network import CloneFeatures, FrozenSightPolicy, coding_of
+from gameon_env.learning.sb3_network import CloneFeatures, FrozenSightPolicy, coding_of, linear_for
 from gameon_env.optional import require
 
 require("stable_baselines3", "Training agents")
@@ -53,7 +53,8 @@ def make_agent(
         algorithm: a key of :data:`ALGORITHMS`.
         env: made for it.
         network: ``clone``: the cloned player's, so that policies can be carried over; ``nature``: the library's own.
-        network_kwargs: of the :class:`~gameon_env.learning.network.CloneNetwork`, as ``lines=True``.
+        network_kwargs: of the :class:`~gameon_env.learning.network.CloneNetwork`, as ``lines=True``. ``linear`` is
+            what a cloned policy has for these actions; 0 fits one that was made before there was such a thing.
         separate_values: the value function of PPO, A2C and RecurrentPPO sees the game by a network of its own: what it
             learns then changes nothing of what a clone does. It takes twice the time.
         frozen_sight: PPO and A2C with the cloned player's network keep its convolutions as they were learned from
@@ -69,10 +70,12 @@ def make_agent(
     if network not in ("clone", "nature"):
         raise UnknownNameError(f"network must be clone or nature; it is {network!r}")
     policy_kwargs: dict[str, Any] = {}
+    kwargs = dict(network_kwargs or {})
     if network == "clone":
+        kwargs.setdefault("linear", linear_for(algorithm, env))
         policy_kwargs = {
             "features_extractor_class": CloneFeatures,
-            "features_extractor_kwargs": dict(network_kwargs or {}),
+            "features_extractor_kwargs": kwargs,
             "net_arch": _NET_ARCH.get(algorithm, []),
         }
     if frozen_sight and (network != "clone" or algorithm not in ("ppo", "a2c")):
@@ -90,7 +93,7 @@ def make_agent(
     except TypeError as error:
         raise PolicyError(f"{algorithm} cannot be made with {sorted(hyperparameters)}: {error}") from error
     vars(agent)["gameon_spec"] = AgentSpec(
-        algorithm, network, dict(network_kwargs or {}), dict(hyperparameters), separate_values, frozen_sight
+        algorithm, network, kwargs, dict(hyperparameters), separate_values, frozen_sight
     )
     return agent
 

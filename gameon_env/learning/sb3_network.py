@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from gameon_env.errors import PolicyError
 from gameon_env.learning.action_head import ActionHead
-from gameon_env.learning.network import CloneNetwork
+from gameon_env.learning.network import CloneNetwork, full_arguments
 from gameon_env.learning.policy import PolicySpec, read_policy
 from gameon_env.optional import require
 from wrappers.action_coding import ActionCoding
@@ -27,6 +26,7 @@ from stable_baselines3.common.policies import ActorCriticCnnPolicy, ActorCriticP
 from stable_baselines3.common.preprocessing import preprocess_obs  # noqa: E402
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor  # noqa: E402
 from stable_baselines3.common.type_aliases import PyTorchObs  # noqa: E402
+from stable_baselines3.common.vec_env import VecEnv  # noqa: E402
 from torch import nn  # noqa: E402
 
 FIRST = "near.0.0.weight"
@@ -73,8 +73,7 @@ class CloneFeatures(BaseFeaturesExtractor):
 
     def read(self, found: torch.Tensor) -> torch.Tensor:
         """What :meth:`see` gave to ``(N, features_dim)``."""
-        features: torch.Tensor = self.network.body(found)
-        return features
+        return self.network.read(found)
 
 
 class FrozenSightPolicy(ActorCriticCnnPolicy):
@@ -131,6 +130,17 @@ def coding_of(agent: BaseAlgorithm) -> ActionCoding:
             "wrap it by DiscreteActions, MultiDiscreteActions or SymmetricActions"
         )
     return coding
+
+
+def linear_for(algorithm: str, env: VecEnv) -> int:
+    """``linear`` of the network of an agent that is to have a cloned policy's form; 0 where it has another."""
+    if algorithm not in ("ppo", "a2c"):
+        return 0
+    try:
+        coding = env.get_attr("action_coding")[0]
+    except AttributeError:
+        return 0  # none of our action wrappers
+    return len(coding.bins) if isinstance(coding, ChoiceCoding) else 0
 
 
 def start_from_policy(agent: BaseAlgorithm, path: str | Path) -> None:
@@ -192,8 +202,7 @@ def cloned_parts(agent: BaseAlgorithm) -> tuple[CloneFeatures, nn.Linear, Choice
 
 
 def _check_fits(spec: PolicySpec, extractor: CloneFeatures, coding: ChoiceCoding, path: str | Path) -> None:
-    usual = {name: parameter.default for name, parameter in inspect.signature(CloneNetwork).parameters.items()}
-    mine, theirs = extractor.network.kwargs, {**usual, **spec.network_kwargs}
+    mine, theirs = extractor.network.kwargs, full_arguments(spec.network_kwargs)
     differences = [
         f"{name}: policy {theirs.get(name)}, agent {value}"
         for name, value in mine.items()

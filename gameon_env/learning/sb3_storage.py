@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,10 @@ def _check_env(header: Mapping[str, Any], agent: BaseAlgorithm, path: str | Path
 
 
 def _spec(header: Mapping[str, Any]) -> AgentSpec:
-    return AgentSpec(**header["agent"])
+    spec = AgentSpec(**header["agent"])
+    if spec.network == "clone":  # an agent that was kept before its network knew of these has none
+        return replace(spec, network_kwargs={"linear": 0, **spec.network_kwargs})
+    return spec
 
 
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +28,8 @@ def start_from(policy: str | Path, network: CloneNetwork, wanted: PolicySpec) ->
         PolicyError: the policy is of another kind, or plays, sees or answers otherwise than ``wanted``.
     """
     torch = require("torch", "Training a policy on")
+    from gameon_env.learning.network import full_arguments
+
     known, weights = read_policy(policy)
     differing = [
         f"{what} {theirs} instead of {ours}"
@@ -37,10 +40,24 @@ def start_from(policy: str | Path, network: CloneNetwork, wanted: PolicySpec) ->
             ("stack", known.stack, wanted.stack),
             ("spacing", known.spacing, wanted.spacing),
             ("axis bins", (known.head.bins, known.head.mu), (wanted.head.bins, wanted.head.mu)),
-            ("network arguments", dict(known.network_kwargs), dict(wanted.network_kwargs)),
+            ("network arguments", _plain(full_arguments(known.network_kwargs)), _plain(wanted.network_kwargs)),
         )
         if theirs != ours
     ]
     if differing:
         raise PolicyError(f"{policy} cannot be trained on here: it has {'; '.join(differing)}. Use its own settings")
     network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+
+
+def linear_of(policy: str | Path) -> int:
+    """How many numbers go past the hidden layers of a saved policy: none in one that an older version made.
+
+    Raises:
+        PolicyError: it cannot be read.
+    """
+    spec, _ = read_policy(policy)
+    return int(spec.network_kwargs.get("linear", 0))
+
+
+def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
