@@ -61,7 +61,9 @@ DISTURBANCES = 0.5
 """A second of game time, where a player is recorded in lockstep."""
 
 PLAYERS = {
-    "rescue": Player(SCRIPTS / "demo_player.py", ("--noise", "0.1"), {"mirror": "both"}),
+    "rescue": Player(
+        SCRIPTS / "demo_player.py", ("--noise", "0.1"), {"mirror": "both"}, observation_size=(64, 64), minutes=2.6
+    ),
     "aliens": Player(
         SCRIPTS / "bench" / "aliens_player.py",
         (),
