@@ -29,10 +29,10 @@ console = Console(highlight=False)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="demo.py", description=__doc__)
     parser.add_argument("--games", type=int, default=12, help="games that the player plays for the recording")
     parser.add_argument("--at-once", type=int, default=4, help="games side by side, each on a display of its own")
-    parser.add_argument("--minutes", type=float, default=2.6, help="of training")
+    parser.add_argument("--minutes", type=float, default=2.5, help="of training")
     parser.add_argument("--episodes", type=int, default=3, help="that each is scored on")
     parser.add_argument("--output", type=Path, help="folder for recordings, policy and pictures")
     options = parser.parse_args()
