@@ -109,13 +109,27 @@ def _temporary_folder() -> Iterator[Path]:
 
 
 def _remove(folder: Path) -> None:
-    """Also where the helpers of a browser that was killed still write there for a moment."""
+    """Once the browser's helpers are gone: for a moment after it they still write there, or make the folder anew."""
     deadline = time.monotonic() + _END_S
-    while True:
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists() or time.monotonic() > deadline:
-            return
+    while helpers := _helpers(folder):
+        if time.monotonic() > deadline:
+            for helper in helpers:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    helper.kill()
+            psutil.wait_procs(helpers, _END_S)
+            break
         time.sleep(_LOOK_EVERY_S)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _helpers(folder: Path) -> list[psutil.Process]:
+    """The processes that were started to write there: each is told the place."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if process.pid != os.getpid() and any(str(folder) in word for word in process.cmdline()):
+                found.append(process)
+    return found
 
 
 @contextlib.contextmanager
