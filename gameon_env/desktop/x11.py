@@ -6,6 +6,7 @@ import socket
 import struct
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,11 +44,13 @@ def connect(name: str | None) -> Any:
         raise MissingProgramError("X11 displays need python-xlib: pip install python-xlib") from error
     # python-xlib keeps the extensions' opcodes in a dict of the class: two servers with different opcodes would
     # overwrite each other's. One connection at a time, and a copy for each.
+    handled = sys.exc_info()[1]
     with _connecting:
         try:
             _knock(name)
             display = Xlib.display.Display(name or None)
         except (Xlib.error.DisplayError, Xlib.error.ConnectionClosedError, OSError) as error:
+            _close_left_sockets(error, handled)
             raise DisplayError(
                 f"no X server answers at display {name or '$DISPLAY'} ({error}). "
                 'Check DISPLAY, or use a private display: display="private".'
@@ -69,6 +72,31 @@ def _knock(name: str | None) -> None:
                 if client.connect_ex(address) == 0:
                     return
         raise ConnectionRefusedError(f"nothing listens at {path}")
+
+
+def _close_left_sockets(error: BaseException | None, handled: BaseException | None) -> None:
+    """Where a server dies while it is knocked at, python-xlib drops its open sockets: only its frames know them then.
+
+    Args:
+        error: what came of it.
+        handled: what was being handled when the attempt began; that and what led to it is no matter of ours.
+    """
+    while error is not None and error is not handled:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_globals.get("__name__", "").startswith("Xlib."):
+                for value in list(frame.f_locals.values()):
+                    held = value if isinstance(value, socket.socket) else _attributes(value).get("socket")
+                    if isinstance(held, socket.socket):
+                        held.close()
+        error = error.__context__
+
+
+def _attributes(value: object) -> dict[str, Any]:
+    """Without asking for one: a half-made display of python-xlib looks for any that it lacks for ever."""
+    try:
+        return dict(object.__getattribute__(value, "__dict__"))
+    except AttributeError:
+        return {}
 
 
 class Wire:

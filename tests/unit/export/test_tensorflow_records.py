@@ -101,7 +101,7 @@ sys.path.insert(0, ".")
 from read_dataset import read_dataset
 frames, inputs, audio = next(iter(read_dataset(".", batch_size=2, sequence_length=8)))
 (seen, heard), done = read_dataset(".", batch_size=2, sequence_length=8, as_supervised=True).element_spec
-result = [list(part.shape) for part in (frames, inputs, audio)] + [float(frames[0, 0].numpy().max()), list(seen.shape)]
+result = [list(part.shape) for part in (frames, inputs, audio)] + [float(frames.numpy().max()), list(seen.shape)]
 """,
         shards,
     )
