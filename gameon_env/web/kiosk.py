@@ -119,7 +119,12 @@ def _remove(folder: Path) -> None:
             psutil.wait_procs(helpers, _END_S)
             break
         time.sleep(_LOOK_EVERY_S)
-    shutil.rmtree(folder, ignore_errors=True)
+    deadline = time.monotonic() + _END_S
+    while True:
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists() or time.monotonic() > deadline:
+            return
+        time.sleep(_LOOK_EVERY_S)
 
 
 def _helpers(folder: Path) -> list[psutil.Process]:
