@@ -20,7 +20,7 @@ from gameon_env.recording.catalogue_rows import (
     select_entries,
     upsert_entry,
 )
-from gameon_env.recording.database import BUSY_S, Layout, explained, open_database
+from gameon_env.recording.database import BUSY_S, Layout, explained, open_database, use_write_ahead_log
 from gameon_env.recording.migrations import CATALOGUE_STEPS
 from gameon_env.recording.model import DATABASE_FILE, Status, Who
 from gameon_env.recording.reindex import Reindexed, reindex
@@ -77,8 +77,7 @@ class Catalogue:
                 self.path, CATALOGUE_LAYOUT, "create" if create else "write", busy_s=busy_s
             )
             with explained(self.path, CATALOGUE_LAYOUT):
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                self._connection.execute("PRAGMA synchronous = NORMAL")
+                use_write_ahead_log(self._connection, busy_s=busy_s)
         except StorageError:
             if create:
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from gameon_env.recording.migrations import migrate, version_of
 
 BUSY_S = 5.0
 """How long a database that another program writes to is waited for."""
+_BETWEEN_TRIES_S = 0.005
 
 Mode = Literal["read", "write", "create"]
 
@@ -61,6 +63,27 @@ def open_database(path: Path, layout: Layout, mode: Mode, *, busy_s: float = BUS
             return _checked(_copy_in_memory(path), path, layout, "write")
 
 
+def use_write_ahead_log(connection: sqlite3.Connection, *, busy_s: float = BUSY_S) -> None:
+    """Readers and one writer work at once from here on; a commit survives the program's end, the newest ones perhaps
+    not the machine's.
+
+    SQLite gives up at once, whatever its timeout, where another program makes the same change: it is waited for here.
+
+    Raises:
+        sqlite3.OperationalError: it is locked for longer than ``busy_s``.
+    """
+    give_up = time.monotonic() + busy_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() >= give_up:
+                raise
+        time.sleep(_BETWEEN_TRIES_S)
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
 @contextmanager
 def explained(path: Path, layout: Layout) -> Iterator[None]:
     """Turn the errors of SQLite within into ours."""
@@ -75,7 +98,7 @@ def explained(path: Path, layout: Layout) -> Iterator[None]:
 
 def _explain(error: sqlite3.Error, path: Path, layout: Layout) -> GameOnError | None:
     name = _name(error)
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+    if is_busy(error):
         return SessionError(
             f"{path}: another program keeps the {layout.what} locked. Close what has it open, and do it again."
         )
@@ -90,6 +113,11 @@ def _explain(error: sqlite3.Error, path: Path, layout: Layout) -> GameOnError | 
     if name.startswith("SQLITE_IOERR"):
         return StorageError(f"{path}: the disk failed ({error}). Is there room, and is it still there?")
     return None
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether it says that another connection holds a lock."""
+    return _name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def _name(error: sqlite3.Error) -> str:
@@ -120,9 +148,14 @@ def _checked(connection: sqlite3.Connection, path: Path, layout: Layout, mode: M
 
 
 def _check_ours(connection: sqlite3.Connection, path: Path, layout: Layout, *, may_be_blank: bool) -> None:
-    mark, version = connection.execute("PRAGMA application_id").fetchone()[0], version_of(connection)
+    connection.execute("BEGIN")  # one state of it: another program may make it at this moment
+    try:
+        mark, version = connection.execute("PRAGMA application_id").fetchone()[0], version_of(connection)
+        blank = not mark and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
     if mark != layout.application_id:
-        blank = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if mark or version or not blank:
             known = layout.foreign(connection)
             raise SessionError(f"{path}: {known or f'this database is no {layout.what}.'}")

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from gameon_env.errors import SessionError, StorageError
+from gameon_env.recording.database import is_busy
 
 LOCK_FILE = "recording.lock"
 
@@ -27,7 +28,7 @@ class FolderLock:
             self._connection = _open(self._path, "rwc")
             self._connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
-            if _busy(error):
+            if is_busy(error):
                 raise SessionError(f"{folder}: another recorder writes this session. Stop that one first.") from error
             raise StorageError(f"{folder}: cannot be written ({error}). Make it writable, or name another.") from error
 
@@ -46,14 +47,10 @@ def is_locked(folder: Path) -> bool:
         with closing(_open(path, "ro")) as connection:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError as error:
-        return _busy(error)  # anything else: it was let go at this moment
+        return is_busy(error)  # anything else: it was let go at this moment
     return False
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
-
-
-def _busy(error: sqlite3.Error) -> bool:
-    return (getattr(error, "sqlite_errorname", "") or "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))

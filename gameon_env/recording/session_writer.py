@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gameon_env.errors import GameOnError, SessionError, StorageError
 from gameon_env.events import InputEvent
-from gameon_env.recording.database import BUSY_S, Mode, explained, open_database
+from gameon_env.recording.database import BUSY_S, Mode, explained, open_database, use_write_ahead_log
 from gameon_env.recording.folder_lock import FolderLock
 from gameon_env.recording.model import (
     DATABASE_FILE,
@@ -268,8 +268,7 @@ def _statements(batch: _Waiting) -> Sequence[tuple[str, Sequence[Sequence[object
 def _open_for_writing(path: Path, mode: Mode, busy_s: float) -> sqlite3.Connection:
     connection = open_database(path, SESSION_LAYOUT, mode, busy_s=busy_s)
     with explained(path, SESSION_LAYOUT):
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        use_write_ahead_log(connection, busy_s=busy_s)
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     return connection
 

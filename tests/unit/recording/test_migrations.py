@@ -73,22 +73,28 @@ def test_a_step_that_fails_leaves_the_old_version_whole(tmp_path: Path) -> None:
         assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (20,)
 
 
-def test_two_programs_migrate_at_once(tmp_path: Path) -> None:
-    older(tmp_path, 1)
-    start = threading.Barrier(4)
+@pytest.mark.parametrize("begin", ["older", "none"])
+def test_many_programs_open_a_catalogue_at_once(tmp_path: Path, begin: str) -> None:
+    """Those that make or migrate it, and change its journal, in the same moment: each waits for the others."""
     counts: list[int] = []
 
-    def open_it() -> None:
+    def open_it(folder: Path, start: threading.Barrier) -> None:
         start.wait()
-        with Catalogue(tmp_path) as catalogue:
+        with Catalogue(folder) as catalogue:
             counts.append(len(catalogue.sessions()))
 
-    threads = [threading.Thread(target=open_it) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert counts == [20, 20, 20, 20]
+    for number in range(30):  # without the waiting, one of these went wrong in one of 200 (older) or 12 (none)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        if begin == "older":
+            older(folder, 1)
+        start = threading.Barrier(8)
+        threads = [threading.Thread(target=open_it, args=(folder, start)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert counts == [20 if begin == "older" else 0] * 240
 
 
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:
