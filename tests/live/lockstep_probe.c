@@ -259,9 +259,15 @@ static int crew(void) {
     return 0;
 }
 
+/* As Perl does: in the child too, at the fork. */
+static pthread_mutex_t at_fork = PTHREAD_MUTEX_INITIALIZER;
+static void lock_at_fork(void) { pthread_mutex_lock(&at_fork); }
+static void unlock_at_fork(void) { pthread_mutex_unlock(&at_fork); }
+
 static int family(const char *self) {
     extern char **environ;
     int status;
+    pthread_atfork(lock_at_fork, unlock_at_fork, unlock_at_fork);
     pid_t pid = fork();
     if (!pid) {
         sleep(LONG);

@@ -52,6 +52,7 @@ void shim_set_child(struct slot *child, int32_t pid);     /* it is that process;
 void shim_become(struct slot *me, int forked);
 void shim_end_thread(void);
 void shim_connected_to_x(int file);
+void shim_sent(int file); /* something, perhaps to the X server */
 int64_t shim_base(clockid_t clock);
 void timers_forget(void);
 FILE *stream_of(int file); /* that reads it through us */

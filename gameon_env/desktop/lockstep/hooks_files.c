@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -182,11 +184,23 @@ HOOK int epoll_pwait2(
 /* ---- X11 ---- */
 
 HOOK int connect(int file, const struct sockaddr *to, socklen_t length) {
+    static const char place[] = "/tmp/.X11-unix/X"; /* as a path, or after a 0 */
     int result = REAL(connect)(file, to, length);
-    const struct sockaddr_un *named = (const struct sockaddr_un *)to;
-    if (result == 0 && lockstep && to->sa_family == AF_UNIX && length > 20) /* the name may begin with a 0 */
-        if (!strncmp(named->sun_path + !named->sun_path[0], "/tmp/.X11-unix/X", 16)) shim_connected_to_x(file);
+    if (result < 0 || !lockstep || to->sa_family != AF_UNIX) return result;
+    const char *path = ((const struct sockaddr_un *)to)->sun_path;
+    int skipped = !*path;
+    if (length >= offsetof(struct sockaddr_un, sun_path) + skipped + sizeof place - 1)
+        if (!memcmp(path + skipped, place, sizeof place - 1)) shim_connected_to_x(file);
     return result;
+}
+
+HOOK ssize_t writev(int file, const struct iovec *parts, int count) {
+    if (lockstep) shim_sent(file);
+    return REAL(writev)(file, parts, count);
+}
+HOOK ssize_t sendmsg(int file, const struct msghdr *message, int flags) {
+    if (lockstep) shim_sent(file);
+    return REAL(sendmsg)(file, message, flags);
 }
 
 /* By xcb: an answer comes at once; so do the events that our own requests cause. */

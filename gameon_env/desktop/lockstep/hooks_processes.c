@@ -12,17 +12,20 @@
 #include <unistd.h>
 
 #include "hooks.h"
+#include "shim.h"
 
 /* A forked child goes on as one thread, in its turn. */
 HOOK pid_t fork(void) {
     struct slot *me = ENTER("fork");
     if (!me) return REAL(fork)();
     struct slot *child = shim_child_slot();
+    forking = 1; /* handlers of pthread_atfork run in there, in the child too */
     pid_t pid = REAL(fork)();
     if (pid == 0 && child) {
         timers_forget();
         shim_become(child, 1);
     } else {
+        forking = 0;
         shim_set_child(child, pid);
     }
     return pid;

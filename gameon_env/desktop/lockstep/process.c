@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -209,12 +210,30 @@ HOOK void _Exit(int code) { _exit(code); }
 
 #define X_CONNECTIONS 8
 static int x_files[X_CONNECTIONS] = {-1, -1, -1, -1, -1, -1, -1, -1};
+static int32_t x_server; /* its process; 0 where that is not to be seen */
+int x_busy;
 
 void shim_connected_to_x(int file) {
     static int next;
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(file, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0) x_server = peer.pid;
     for (int i = 0; i < X_CONNECTIONS; i++)
         if (x_files[i] == file) return;
     x_files[next++ % X_CONNECTIONS] = file;
+}
+
+void shim_sent(int file) {
+    for (int i = 0; i < X_CONNECTIONS; i++)
+        if (x_files[i] == file) x_busy = 1;
+}
+
+/* The server is mostly done within less time than it takes to fall asleep. */
+static void a_while(int tries) {
+    if (tries < 50)
+        lockstep_syscall(SYS_sched_yield, 0, 0, 0, 0);
+    else
+        moment(10000);
 }
 
 /* What was drawn must be on the screen before anybody looks at it: wait until the X server has read all of it. */
@@ -225,7 +244,19 @@ void drain_x(void) {
         for (int tries = 0; tries < 2000; tries++) {
             if (lockstep_syscall(SYS_ioctl, x_files[i], SIOCOUTQ, (long)&unread, 0) < 0) x_files[i] = -1;
             if (x_files[i] < 0 || unread <= 0) break;
-            moment(10000);
+            a_while(tries);
         }
+    }
+}
+
+/* Pictures in shared memory are read only when their turn comes: while the game slept, the server would have read them,
+ * and the game draws the next one over them. So wait until the server, which has one thread, has nothing more to do. */
+void settle_x(void) {
+    x_busy = 0;
+    drain_x();
+    for (int tries = 0; x_server > 0 && tries < 1000; tries++) {
+        char letter = doing(x_server, x_server);
+        if (!letter || letter == 'S') return;
+        a_while(tries);
     }
 }

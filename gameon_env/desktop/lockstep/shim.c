@@ -17,6 +17,7 @@
 
 __thread struct slot *mine __attribute__((tls_model("initial-exec")));
 __thread int busy __attribute__((tls_model("initial-exec")));  /* in here already: a signal came */
+__thread int forking __attribute__((tls_model("initial-exec")));
 static __thread int gone __attribute__((tls_model("initial-exec")));  /* this thread is over */
 static __thread unsigned reads __attribute__((tls_model("initial-exec")));
 int32_t own_pid; /* a child of vfork shares this memory, and is not this process */
@@ -92,6 +93,7 @@ static void ask_for_turn(struct slot *me) {
 struct slot *shim_enter(const char *where) {
     if (!lockstep && !ended) process_attach();
     if (!lockstep || ended || busy || gone) return 0;
+    if (forking && getpid() != own_pid) return 0; /* what a child does at the fork, with no place of its own yet */
     busy = 1;
     if (!mine) { /* a thread that was not made by pthread_create */
         lockstep_lock();
@@ -124,6 +126,7 @@ static int pass_turn(struct slot *me, int state, uint64_t key, int64_t wake, uin
     }
     busy = 1;
     reads = 0;
+    int64_t then = lockstep->now;
     if (wake > lockstep->limit) drain_x();
     lockstep_lock();
     me->state = state;
@@ -136,6 +139,7 @@ static int pass_turn(struct slot *me, int state, uint64_t key, int64_t wake, uin
     lockstep_offer();
     lockstep_unlock();
     int reason = state == OUTSIDE ? BY_WAKE : (wait_turn(me), me->reason);
+    if (x_busy && lockstep->now > then) settle_x();
     busy = 0;
     return reason;
 }
@@ -257,6 +261,7 @@ void shim_return(struct slot *me) {
 void shim_become(struct slot *me, int forked) {
     busy = 1;
     lockstep_tid = 0;
+    forking = 0;
     if (forked) own_pid = getpid();
     lockstep_lock();
     me->pid = own_pid;

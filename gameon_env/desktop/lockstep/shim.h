@@ -10,6 +10,7 @@
 
 extern __thread struct slot *mine THREAD_LOCAL;
 extern __thread int busy THREAD_LOCAL; /* in here already: a call from here, or of a signal's handler, is a real one */
+extern __thread int forking THREAD_LOCAL; /* in a call of fork, this thread or the child that is a copy of it */
 extern int32_t own_pid;                /* a child of vfork shares this memory, and is not this process */
 extern volatile int ended;             /* this process is over, but for what runs at exit */
 
@@ -18,6 +19,8 @@ int controller_gone(void);
 void process_attach(void);
 int process_settle(void); /* wait for processes that are about to end; whether there was one */
 int process_asleep(struct slot *me); /* wait until the other threads that wait really do; whether there are any */
+extern int x_busy;        /* something was sent to the X server since it was last seen to be done */
+void settle_x(void);      /* and time has passed since: it must be done by now */
 void drain_x(void);       /* what was drawn must be on the screen before anybody looks at it */
 
 #endif
