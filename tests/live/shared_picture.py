@@ -1,6 +1,6 @@
-"""A game that draws as old libraries do: it gives the X server a picture in shared memory, sleeps, and draws the next one
-over it without having asked whether the server is done. Every 20 ms: a picture of one colour below a white line, which
-is shown; 10 ms later all of it is black, which is not.
+"""A game that draws as old libraries do: it gives the X server a picture in shared memory, sleeps, and draws the next
+one over it without having asked whether the server is done. Every 20 ms: a picture of one colour below a white line,
+which is shown; 10 ms later all of it is black, which is not.
 """
 
 from __future__ import annotations

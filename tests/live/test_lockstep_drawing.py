@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import gymnasium
@@ -50,5 +51,5 @@ def test_pictures_in_shared_memory_are_shown_before_the_game_draws_over_them(tmp
     finally:
         env.close()
     assert 0 not in colours
-    steps = {(after - before) % 200 for before, after in zip(colours, colours[1:], strict=False)}
+    steps = {(after - before) % 200 for before, after in pairwise(colours)}
     assert steps == {50 // fps}
