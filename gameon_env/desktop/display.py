@@ -79,6 +79,18 @@ class PrivateDisplay:
                     f"Xvfb did not start ({' '.join(command)}): " + (" | ".join(said) or "it said nothing")
                 )
         self.name = f":{number}"
+        self._own_properties: frozenset[int] | None = None
+
+    def forget_game(self) -> None:
+        """Make it as it was at the first call, before a game: some libraries leave notes on the display, of what they
+        found out about it, and do something else when they find them.
+
+        Raises:
+            DisplayError: the display is gone.
+        """
+        from gameon_env.desktop import x11
+
+        self._own_properties = x11.clear_root(self.name, keep=self._own_properties)
 
     @property
     def alive(self) -> bool:

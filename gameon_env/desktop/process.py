@@ -137,7 +137,7 @@ class GameProcess:
 
 def game_environment(display: str | None, home: Path | None, env: Mapping[str, str], token: str) -> dict[str, str]:
     """The environment a game is started with; ``env`` wins."""
-    variables = dict(os.environ)
+    variables = _without_opencv(os.environ)
     if home is not None:
         home = home.resolve()
         home.mkdir(parents=True, exist_ok=True)
@@ -157,6 +157,29 @@ def game_environment(display: str | None, home: Path | None, env: Mapping[str, s
     if not has_sound() and "SDL_AUDIODRIVER" not in variables:
         variables["SDL_AUDIODRIVER"] = "dummy"
     return variables | dict(env) | {reaper.TOKEN_VARIABLE: token}
+
+
+def _without_opencv(variables: Mapping[str, str]) -> dict[str, str]:
+    """Without what ``import cv2`` does to the variables of its process, and so of all that this starts: a folder of its
+    own to load libraries from, then an empty one, which is the current folder; and its own plugins and fonts for Qt.
+    """
+    variables = dict(variables)
+    package = getattr(sys.modules.get("cv2"), "__file__", None)
+    if not package or _ON_WINDOWS:
+        return variables
+    folder = str(Path(package).parent)
+    before, added = variables.get("LD_LIBRARY_PATH", ""), f"{folder}/../../lib64:"
+    after = before
+    while after.startswith(added):
+        after = after.removeprefix(added)
+    if before != after:
+        variables["LD_LIBRARY_PATH"] = after
+        if not after:
+            del variables["LD_LIBRARY_PATH"]
+    for name in ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR"):
+        if variables.get(name, "").startswith(f"{folder}/"):
+            del variables[name]
+    return variables
 
 
 def has_sound() -> bool:

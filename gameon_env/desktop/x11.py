@@ -60,6 +60,33 @@ def connect(name: str | None) -> Any:
     return display
 
 
+def clear_root(name: str, keep: frozenset[int] | None) -> frozenset[int]:
+    """Delete what programs noted down at the root window of a display, but for some.
+
+    Args:
+        name: the display's.
+        keep: atoms of properties; None: all of them.
+
+    Returns:
+        those that are left.
+
+    Raises:
+        DisplayError: nothing answers there.
+    """
+    display = connect(name)
+    try:
+        root = display.screen().root
+        there = frozenset(root.list_properties())
+        for atom in there - (there if keep is None else keep):
+            root.delete_property(atom)
+        display.sync()
+    except OSError as error:
+        raise DisplayError(f"display {name} is gone ({error})") from error
+    finally:
+        display.close()
+    return there if keep is None else there & keep
+
+
 def _knock(name: str | None) -> None:
     """Raise ``OSError`` where no local server listens: python-xlib leaves its sockets open when it finds out."""
     from Xlib.support.connect import get_display

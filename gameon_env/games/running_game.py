@@ -278,6 +278,8 @@ class RunningGame:
             self.home = self._folder / "home" if launch.home == "private" else None
         if self.home is not None:
             shutil.rmtree(self.home, ignore_errors=True)  # what the last launch left makes the next one another game
+        if self._private is not None:
+            self._private.forget_game()
         log = self._folder / "game.log"
         command = launch.fill(seed=seed, folder=self.profile.path.parent, lockstep=self.time.virtual)
         env = self.time.launch(command[0], seed, launch.env)

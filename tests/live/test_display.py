@@ -53,6 +53,24 @@ def test_no_auto_repeat_and_no_pointer_in_the_picture() -> None:
         connection.close()
 
 
+def test_what_a_game_noted_down_on_it_is_forgotten() -> None:
+    """As GTK notes there what it found out of OpenGL, so that a second game would begin otherwise than the first."""
+    with PrivateDisplay((64, 64)) as display:
+        display.forget_game()
+        connection = x11.connect(display.name)
+        root = connection.screen().root
+        before = set(root.list_properties())
+        string = connection.intern_atom("STRING")
+        root.change_property(connection.intern_atom("_A_NOTE"), string, 8, b"found")
+        connection.sync()
+        assert len(root.list_properties()) == len(before) + 1
+        display.forget_game()
+        assert set(root.list_properties()) == before
+        connection.close()
+    with pytest.raises(DisplayError):
+        display.forget_game()
+
+
 def test_a_server_that_dies_is_noticed() -> None:
     with PrivateDisplay((64, 64), gl=False) as display:
         psutil.Process(display.pid).kill()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import psutil
 import pytest
 
@@ -97,6 +98,26 @@ def test_its_own_home_and_a_display_of_its_own(monkeypatch: pytest.MonkeyPatch, 
 def test_the_callers_variables_win() -> None:
     variables = game_environment(":1", None, {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "disk"}, "token")
     assert (variables["SDL_VIDEODRIVER"], variables["SDL_AUDIODRIVER"]) == ("dummy", "disk")
+
+
+def test_what_opencv_does_to_its_own_process_does_not_reach_the_game(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a game would load its libraries, and Qt its plugins, from there, and from the current folder."""
+    assert cv2.__file__ is not None
+    folder = Path(cv2.__file__).parent
+    own = f"{folder}/../../lib64:"
+    monkeypatch.setenv("LD_LIBRARY_PATH", own)
+    monkeypatch.setenv("QT_QPA_FONTDIR", str(folder / "qt" / "fonts"))
+    monkeypatch.setenv("QT_QPA_PLATFORM_PLUGIN_PATH", "/opt/mine/plugins")
+    variables = game_environment(None, None, {}, "token")
+    assert "LD_LIBRARY_PATH" not in variables
+    assert "QT_QPA_FONTDIR" not in variables
+    assert variables["QT_QPA_PLATFORM_PLUGIN_PATH"] == "/opt/mine/plugins"
+    monkeypatch.setenv("LD_LIBRARY_PATH", f"{own}{own}/opt/mine:/opt/other")  # a process that such a one started
+    assert game_environment(None, None, {}, "token")["LD_LIBRARY_PATH"] == "/opt/mine:/opt/other"
+    code = "import cv2, os; from gameon_env.desktop.process import game_environment as e; print(e(None, None, {}, ''))"
+    clean = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+    said = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True)
+    assert "LD_LIBRARY_PATH" not in said.stdout
 
 
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
