@@ -367,6 +367,40 @@ static int threads(void) {
     return 0;
 }
 
+/* ---- a futex that changes another ---- */
+
+static int words[2];
+
+static void *wait_word(void *at) {
+    int *word = at;
+    while (!__atomic_load_n(word, __ATOMIC_SEQ_CST)) syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, 0, 0);
+    return 0;
+}
+/* What each operation and comparison makes of a word: as the kernel says, without the virtual clock. */
+static int wake_codes(void) {
+    static const int values[] = {0, 5, -7, 2047};
+    for (int operation = 0; operation < 16; operation++)
+        for (int than = 0; than < 6; than++)
+            for (int i = 0; i < 8; i++) {
+                int word = values[i / 2], argument = operation & 8 ? i : values[i % 4];
+                unsigned code = (unsigned)operation << 28 | (unsigned)than << 24 | ((unsigned)argument & 0xfff) << 12 |
+                                ((unsigned)values[i % 4] & 0xfff);
+                long woken = syscall(SYS_futex, &words[0], FUTEX_WAKE_OP_PRIVATE, 1, 1L, &word, code);
+                printf("%x %ld %d\n", code, woken, woken < 0 ? errno : word);
+            }
+    return 0;
+}
+static int wake_op(void) {
+    pthread_t waiting[2];
+    for (int i = 0; i < 2; i++) pthread_create(&waiting[i], 0, wait_word, &words[i]);
+    sleep(1);
+    words[0] = 1; /* the second becomes 1 by the operation, and was 0 */
+    SHOW("both", (sleep(LONG), syscall(SYS_futex, &words[0], FUTEX_WAKE_OP_PRIVATE, 1, 1L, &words[1],
+                                       FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0))));
+    SHOW("joined_ready", pthread_join(waiting[0], 0) == 0 && pthread_join(waiting[1], 0) == 0);
+    return 0;
+}
+
 /* ---- what processes share ---- */
 
 static struct shared {
@@ -421,7 +455,7 @@ int main(int count, char **arguments) {
         int (*run)(void);
     } all[] = {{"handler_posts", handler_posts}, {"say", say}, {"signals", signals}, {"messages", messages},
              {"numbers", numbers}, {"reads", reads}, {"clocks", clocks}, {"random", randomness}, {"threads", threads},
-             {"family", family}};
+             {"family", family}, {"wake_op", wake_op}, {"wake_codes", wake_codes}};
     setvbuf(stdout, 0, _IOLBF, 0);
     if (!realpath("/proc/self/exe", self)) return 9;
     if (count > 1 && !strcmp(arguments[1], "streams")) return streams(self);

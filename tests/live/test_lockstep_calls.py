@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -116,3 +117,10 @@ def test_locks_and_joins_with_a_limit_and_threads_that_are_cancelled(session: Lo
 def test_processes_wake_one_another_by_what_they_share(session: LockstepSession, probe: str) -> None:
     results = check_times(measured(play(session, probe, "family")))
     assert results == {"timedwait": errno.ETIMEDOUT, "signal": 0, "futex": 1}
+
+
+def test_a_futex_call_that_changes_a_second_word(session: LockstepSession, probe: str) -> None:
+    """Qt's semaphores wake by it: without it no Qt program with a session bus begins."""
+    assert check_times(measured(play(session, probe, "wake_op"))) == {"both": 2}
+    kernel = subprocess.run([probe, "wake_codes"], capture_output=True, text=True, check=True).stdout
+    assert play(session, probe, "wake_codes").split() == kernel.split()

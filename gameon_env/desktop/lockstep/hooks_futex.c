@@ -33,6 +33,36 @@ static long wait_futex(struct slot *me, int *word, int operation, int value, con
     return -1;
 }
 
+/* The kernel's FUTEX_WAKE_OP, as Qt's semaphores use it: change a second word, wake who waits for the first, and who
+   waits for the second where its old value was such. */
+static long wake_op(struct slot *me, long first, int operation, int count, int count2, int *second, uint32_t code) {
+    int shifted = code >> 28 & FUTEX_OP_OPARG_SHIFT, argument = (int)(code << 8) >> 20, than = (int)(code << 20) >> 20;
+    if (shifted) argument = 1 << (argument & 31);
+    int old = __atomic_load_n(second, __ATOMIC_SEQ_CST), made;
+    do {
+        switch (code >> 28 & 7) {
+        case FUTEX_OP_SET: made = argument; break;
+        case FUTEX_OP_ADD: made = (int)((unsigned)old + (unsigned)argument); break;
+        case FUTEX_OP_OR: made = old | argument; break;
+        case FUTEX_OP_ANDN: made = old & ~argument; break;
+        case FUTEX_OP_XOR: made = old ^ argument; break;
+        default: errno = ENOSYS; return -1;
+        }
+    } while (!__atomic_compare_exchange_n(second, &old, made, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    int also;
+    switch (code >> 24 & 15) {
+    case FUTEX_OP_CMP_EQ: also = old == than; break;
+    case FUTEX_OP_CMP_NE: also = old != than; break;
+    case FUTEX_OP_CMP_LT: also = old < than; break;
+    case FUTEX_OP_CMP_LE: also = old <= than; break;
+    case FUTEX_OP_CMP_GT: also = old > than; break;
+    case FUTEX_OP_CMP_GE: also = old >= than; break;
+    default: errno = ENOSYS; return -1;
+    }
+    int woken = shim_wake(me, key_of(first, operation), count, EVERY_BIT);
+    return woken + (also ? shim_wake(me, key_of((long)second, operation), count2, EVERY_BIT) : 0);
+}
+
 HOOK long syscall(long number, ...) {
     va_list rest;
     va_start(rest, number);
@@ -60,6 +90,8 @@ HOOK long syscall(long number, ...) {
                 return -1;
             }
             return shim_wake(me, key_of(a, b), ALL, EVERY_BIT);
+        case FUTEX_WAKE_OP:
+            return wake_op(me, a, (int)b, (int)c, (int)d, (int *)e, (uint32_t)f);
         default:
             break;
         }
