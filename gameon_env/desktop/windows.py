@@ -156,10 +156,18 @@ def open_window(display: str | None, window_id: int) -> Window:
     return _backend().open_window(display, window_id)
 
 
-def wait_for_window(display: str | None, *, process: GameProcess | None, title: str | None, timeout_s: float) -> Window:
+def wait_for_window(
+    display: str | None,
+    *,
+    process: GameProcess | None,
+    title: str | None,
+    timeout_s: float,
+    waited_s: float | None = None,
+) -> Window:
     """Wait until a game shows its window: visible, more than 8x8 pixels, the largest of its process.
 
-    A window whose process the display does not know is taken where it is the only one there.
+    A window whose process the display does not know is taken where it is the only one there. ``waited_s`` is how long
+    it was waited for in all, where that is not ``timeout_s``.
 
     Raises:
         GameCrashError: the process ended meanwhile; the message holds its last output.
@@ -185,9 +193,10 @@ def wait_for_window(display: str | None, *, process: GameProcess | None, title: 
             if found is not None:
                 return backend.open_window(display, found.id)
             if process is not None and (code := process.poll()) is not None:
+                said = process.output_tail()
                 raise GameCrashError(
                     f"the game ended with code {code} before it showed a window ({' '.join(process.command)}). "
-                    f"Its last output:\n{process.output_tail() or '(none)'}"
+                    f"Its last output:\n{said or '(none)'}{_remedy(said)}"
                 )
             if time.monotonic() >= deadline:
                 break
@@ -197,7 +206,18 @@ def wait_for_window(display: str | None, *, process: GameProcess | None, title: 
     wanted = f" with a title like {title!r}" if title is not None else ""
     seen = "; ".join(map(str, windows)) or "none at all"
     said = f" The game's last output:\n{process.output_tail(5)}" if process is not None else ""
-    raise WindowError(f"no window{wanted} of the game within {timeout_s:g} s. Windows there: {seen}.{said}")
+    limit_s = timeout_s if waited_s is None else waited_s
+    raise WindowError(f"no window{wanted} of the game within {limit_s:g} s. Windows there: {seen}.{said}")
+
+
+def _remedy(said: str) -> str:
+    """For what a game says when it ends at once, where that is known."""
+    if re.search(r"D-?Bus\b.*(not found|connect|session bus)", said, re.IGNORECASE):
+        return (
+            "\nIt needs a session bus, which a private display does not have. Give it one of its own, in [launch]: "
+            'command = ["dbus-run-session", "--", ...] (on Debian: apt-get install dbus)'
+        )
+    return ""
 
 
 def _backend() -> Backend:

@@ -185,7 +185,7 @@ class GamePicture:
         """
         end_ns = self._time.now_ns() + int(timeout_s * 1e9)
         while True:
-            window = self._wait_for_window(end_ns)
+            window = self._wait_for_window(end_ns, timeout_s)
             if self._window is not None and window.id == self._window.id and self._capture is not None:
                 window.close()
                 return
@@ -201,15 +201,21 @@ class GamePicture:
                     raise
             self._time.sleep(LOOK_EVERY_S)
 
-    def _wait_for_window(self, end_ns: int) -> Window:
+    def _wait_for_window(self, end_ns: int, timeout_s: float) -> Window:
         while True:
             left_s = max((end_ns - self._time.now_ns()) * 1e-9, 0.0)
             looking_s = 0.0 if self._time.virtual else left_s  # a virtual time stands still while we wait
             try:
-                return wait_for_window(self._display, process=self._process, title=self._title, timeout_s=looking_s)
-            except WindowError:
-                if not self._time.virtual or not left_s:
+                return wait_for_window(
+                    self._display, process=self._process, title=self._title, timeout_s=looking_s, waited_s=timeout_s
+                )
+            except WindowError as error:
+                if not self._time.virtual:
                     raise
+                if not left_s:
+                    raise WindowError(
+                        f'{error}\nWhere it shows one with time="real", it cannot be played in lockstep.'
+                    ) from error
             self._time.sleep(LOOK_EVERY_S)
             time.sleep(LOOK_EVERY_S)  # the display, which shows the window, knows no other time
 

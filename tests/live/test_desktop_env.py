@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -186,13 +187,23 @@ def test_a_game_that_cannot_start_is_an_error_with_its_output(make: Make) -> Non
     assert children() == before
 
 
-def test_a_window_that_never_comes_is_an_error(tmp_path: Path) -> None:
+def test_a_game_that_finds_no_session_bus_is_told_how_to_get_one(tmp_path: Path) -> None:
+    said = "DBus session bus not found. To circumvent this problem try the following command"
+    (tmp_path / "kde.py").write_text(f"import sys\nsys.exit({said!r})\n")
+    (tmp_path / "kde.toml").write_text(PROFILE.format(game=tmp_path / "kde.py", arguments=""))
+    env = gymnasium.make(gameon_env.ENV_ID, game=str(tmp_path / "kde.toml"))
+    with contextlib.closing(env), pytest.raises(GameCrashError, match=r"bus not found(.|\n)*dbus-run-session"):
+        env.reset()
+
+
+@pytest.mark.parametrize("time", ["real", "lockstep"])
+def test_a_window_that_never_comes_is_an_error(tmp_path: Path, time: str) -> None:
     before = children()
     (tmp_path / "sleeper.py").write_text("import time\ntime.sleep(60)\n")
     text = PROFILE.format(game=tmp_path / "sleeper.py", arguments="").replace("timeout_s = 10", "timeout_s = 1")
     (tmp_path / "never.toml").write_text(text)
-    env = gymnasium.make(gameon_env.ENV_ID, game=str(tmp_path / "never.toml"))
-    with pytest.raises(WindowError, match=r"no window of the game within"):
+    env = gymnasium.make(gameon_env.ENV_ID, game=str(tmp_path / "never.toml"), time=time)
+    with pytest.raises(WindowError, match=r"no window of the game within 1 s"):
         env.reset()
     env.close()
     assert children() == before
