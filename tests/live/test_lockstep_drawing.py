@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +14,9 @@ import numpy as np
 import pytest
 
 import gameon_env
+from gameon_env.desktop.display import PrivateDisplay
+from gameon_env.desktop.lockstep.session import LockstepSession
+from gameon_env.desktop.process import GameProcess
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not all(map(shutil.which, ("cc", "Xvfb"))),
@@ -53,3 +58,25 @@ def test_pictures_in_shared_memory_are_shown_before_the_game_draws_over_them(tmp
     assert 0 not in colours
     steps = {(after - before) % 200 for before, after in pairwise(colours)}
     assert steps == {50 // fps}
+
+
+def test_a_game_that_only_waits_for_the_screen_is_shown_60_times_a_second(tmp_path: Path) -> None:
+    with PrivateDisplay((240, 320)) as display, closing(LockstepSession(limit_s=20)) as session:
+        game = GameProcess.launch(
+            [sys.executable, str(Path(__file__).with_name("swapping_game.py")), "3"], display=display.name,
+            env=session.launch(sys.executable, seed=1), home=tmp_path / "home",
+        )  # fmt: skip
+        with game:
+            session.begin(lambda: game.poll() is None, limit_s=60)
+            for _ in range(200):
+                if session.clock.abandoned:
+                    break
+                session.advance(20_000_000)
+            deadline = time.monotonic() + 10
+            while game.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert game.poll() == 0, game.output_tail()
+            assert session.clock.unseen_waits == []
+            counts = [int(count) for count in game.output_tail(1).split()]
+    assert len(counts) == 3
+    assert all(count in (59, 60, 61) for count in counts), counts

@@ -21,7 +21,7 @@
 #define REAL(name)                                                                                                     \
     ({                                                                                                                 \
         static __typeof__(&name) found_;                                                                               \
-        if (!found_) found_ = (__typeof__(&name))dlsym(RTLD_NEXT, #name);                                              \
+        if (!found_) found_ = (__typeof__(&name))shim_next(#name);                                                     \
         found_;                                                                                                        \
     })
 
@@ -33,6 +33,7 @@
         shim_enter(where_);                                                                                            \
     })
 
+void *shim_next(const char *name); /* the function of that name that comes after ours */
 struct slot *shim_enter(const char *where);
 int64_t shim_now(void);                /* the clock as it stands */
 int64_t shim_read(struct slot *me);    /* a look at the clock, which takes a little time itself */

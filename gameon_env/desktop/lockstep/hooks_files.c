@@ -209,7 +209,7 @@ static void *in_xcb(const char *name) {
     void *library = dlopen("libxcb.so.1", RTLD_LAZY | RTLD_NOLOAD);
     void *found = library ? dlsym(library, name) : 0;
     if (library) dlclose(library);
-    return found ? found : dlsym(RTLD_NEXT, name);
+    return found ? found : shim_next(name);
 }
 #define XCB(type, name, arguments, ...)                                                                                \
     HOOK type name arguments {                                                                                         \

@@ -29,7 +29,7 @@ volatile int ended; /* this process is over, but for what runs at exit */
 long lockstep_syscall(long number, long a, long b, long c, long d) {
     static long (*real)(long, ...);
     int saved = errno;
-    if (!real) real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+    if (!real) real = (long (*)(long, ...))shim_next("syscall");
     long result = real(number, a, b, c, d, 0L, 0L);
     if (result < 0) result = -errno;
     errno = saved;
