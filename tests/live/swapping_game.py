@@ -1,5 +1,5 @@
-"""An OpenGL game that waits for nothing but the screen: it shows pictures as fast as it is let, with a quarter more blue
-in each, and says how many it has shown in each second of its time.
+"""An OpenGL game that waits for nothing but the screen: it shows pictures as fast as it is let, with other blue than
+the one before, and says how many it has shown in each second of its time.
 
 Usage: python swapping_game.py SECONDS
 """
@@ -12,7 +12,7 @@ import sys
 import time
 
 os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
-import pygame  # noqa: E402
+import pygame
 
 COLOUR_BUFFER = 0x4000
 
