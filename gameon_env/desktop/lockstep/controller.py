@@ -27,9 +27,10 @@ LOOK_EVERY_NS = 20_000_000
 PINNED = {
     "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "LP_NUM_THREADS": "0",
     "GALLIUM_THREAD": "0", "mesa_glthread": "false", "OMP_NUM_THREADS": "1", "SDL_AUDIODRIVER": "dummy",
-    "SDL_AUDIO_DRIVER": "dummy", "ALSOFT_DRIVERS": "null",
+    "SDL_AUDIO_DRIVER": "dummy", "ALSOFT_DRIVERS": "null", "QT_HASH_SEED": "0", "QT_NO_CPU_FEATURE": "rdrnd rdseed",
 }  # fmt: skip
-"""Variables that make a game depend on the machine: its language and zone, and threads that only draw."""
+"""Variables of what makes a game depend on the machine: its language and zone, threads that only draw, and random
+numbers that Qt takes from the processor."""
 
 
 class _Look(NamedTuple):

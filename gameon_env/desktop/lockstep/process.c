@@ -236,8 +236,8 @@ static void a_while(int tries) {
         moment(10000);
 }
 
-/* What was drawn must be on the screen before anybody looks at it: wait until the X server has read all of it. */
-void drain_x(void) {
+/* Until the X server has read all that was sent to it. */
+static void drain_x(void) {
     for (int i = 0; i < X_CONNECTIONS; i++) {
         int unread = 0;
         if (x_files[i] < 0) continue;
@@ -249,14 +249,18 @@ void drain_x(void) {
     }
 }
 
-/* Pictures in shared memory are read only when their turn comes: while the game slept, the server would have read them,
- * and the game draws the next one over them. So wait until the server, which has one thread, has nothing more to do. */
-void settle_x(void) {
+/* While a game waits, the server has time for all it was asked to do: what was drawn is on the screen before anybody
+ * looks at it, a picture in shared memory is read before the game draws the next one over it, and what happens to a
+ * window is told before any time passes. The server has one thread: when that sleeps, it is done. */
+int settle_x(void) {
     x_busy = 0;
     drain_x();
-    for (int tries = 0; x_server > 0 && tries < 1000; tries++) {
+    if (x_server <= 0) return 0;
+    for (int tries = 0; tries < 1000; tries++) {
         char letter = doing(x_server, x_server);
-        if (!letter || letter == 'S') return;
+        if (!letter) return 0;
+        if (letter == 'S') break;
         a_while(tries);
     }
+    return 1;
 }

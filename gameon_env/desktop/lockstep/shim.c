@@ -126,9 +126,9 @@ static int pass_turn(struct slot *me, int state, uint64_t key, int64_t wake, uin
     }
     busy = 1;
     reads = 0;
-    int64_t then = lockstep->now;
-    if (wake > lockstep->limit) drain_x();
+    int settled = x_busy && settle_x();
     lockstep_lock();
+    if (settled) lockstep->round++; /* events may have come of it, which are looked for before any time passes */
     me->state = state;
     me->key = key;
     me->wake = wake;
@@ -139,7 +139,6 @@ static int pass_turn(struct slot *me, int state, uint64_t key, int64_t wake, uin
     lockstep_offer();
     lockstep_unlock();
     int reason = state == OUTSIDE ? BY_WAKE : (wait_turn(me), me->reason);
-    if (x_busy && lockstep->now > then) settle_x();
     busy = 0;
     return reason;
 }
