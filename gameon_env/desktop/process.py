@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 import subprocess
@@ -156,7 +157,17 @@ def game_environment(display: str | None, home: Path | None, env: Mapping[str, s
             variables.pop(name, None)
     if not has_sound() and "SDL_AUDIODRIVER" not in variables:
         variables["SDL_AUDIODRIVER"] = "dummy"
+    if not _ON_WINDOWS:
+        for name in ("USER", "LOGNAME"):  # of every desktop, but not of a container: some games end without them
+            variables.setdefault(name, _account())
     return variables | dict(env) | {reaper.TOKEN_VARIABLE: token}
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name
+        return str(os.getuid())
 
 
 def _without_opencv(variables: Mapping[str, str]) -> dict[str, str]:

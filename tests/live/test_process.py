@@ -100,6 +100,27 @@ def test_the_callers_variables_win() -> None:
     assert (variables["SDL_VIDEODRIVER"], variables["SDL_AUDIODRIVER"]) == ("dummy", "disk")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other variables")
+def test_a_game_knows_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it does on a desktop; in a container these are often missing."""
+    import pwd
+
+    name = pwd.getpwuid(os.getuid()).pw_name
+    for variable in ("USER", "LOGNAME", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    variables = game_environment(None, None, {}, "token")
+    assert (variables["USER"], variables["LOGNAME"]) == (name, name)
+    monkeypatch.setenv("USER", "somebody")
+    assert game_environment(None, None, {}, "token")["USER"] == "somebody"
+
+    def unknown(_: int) -> None:
+        raise KeyError("uid not found")
+
+    monkeypatch.delenv("USER")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert game_environment(None, None, {}, "token")["USER"] == str(os.getuid())
+
+
 def test_what_opencv_does_to_its_own_process_does_not_reach_the_game(monkeypatch: pytest.MonkeyPatch) -> None:
     """Or a game would load its libraries, and Qt its plugins, from there, and from the current folder."""
     assert cv2.__file__ is not None
