@@ -91,6 +91,7 @@ def make_command(algorithm: str) -> Callable[..., None]:
             spec = RunSpec(
                 str(Path(game).resolve()) if game.endswith(".toml") else game,
                 profile.name, chosen, envs, display, seed, device, settings,
+                None if data is None else str(data.resolve()), check_mirror(mirror),
             )  # fmt: skip
             name = f"{algorithm}_{profile.name}_{clock.strftime('%Y%m%d_%H%M%S')}"
             folder = RunFolder.create(output or Path("runs") / name, spec)

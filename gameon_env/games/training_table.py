@@ -79,6 +79,7 @@ _OFF_POLICY = {
     "train_freq": _COUNT,
     "gradient_steps": Allowed(int, -1),
     "offline_steps": _STEPS,
+    "imitation_steps": _STEPS,
 }
 
 HYPERPARAMETERS: dict[str, dict[str, Allowed]] = {
@@ -105,6 +106,7 @@ OWN: dict[str, str] = {
     "separate_values": "the value function sees the game by a network of its own",
     "frozen_sight": "PPO and A2C: the convolutions stay as they were learned from recordings",
     "offline_steps": "updates from recordings in the replay buffer before it plays",
+    "imitation_steps": "updates towards the recordings after each train_freq steps of play",
 }
 
 

@@ -100,6 +100,7 @@ class TrainingLoop(BaseCallback):
         say: prints a line.
         value_steps: until then only the value function learns.
         rates: learning rate at the start and at the end, where it falls.
+        imitate: what is done before each turn of play.
     """
 
     def __init__(
@@ -114,12 +115,13 @@ class TrainingLoop(BaseCallback):
         *,
         value_steps: int = 0,
         rates: tuple[float, float] | None = None,
+        imitate: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
         self._folder, self._budget, self._plan, self._evaluate = folder, budget, plan, evaluate
         self._stop, self._bar, self._say = stop, bar, say
         self._threads = 1
-        self._value_steps, self._rates = value_steps, rates
+        self._value_steps, self._rates, self._imitate = value_steps, rates, imitate
         self._start = self._saved = self._evaluating = time.monotonic()
         self._seconds_before = folder.progress.seconds
         self.over = ""
@@ -157,6 +159,7 @@ class TrainingLoop(BaseCallback):
     def _on_rollout_start(self) -> None:
         if has_value_function(self.model):
             freeze_actor(self.model, self.num_timesteps < self._value_steps)
+        self._imitate()
         try:
             self._evaluate_if_due()
         except Stopped:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gameon_env.errors import PolicyError, StorageError
+from gameon_env.learning.augmentation import Mirror
 from gameon_env.learning.rl_settings import Settings
 from gameon_env.learning.sb3_agents import spec_of
 from gameon_env.learning.sb3_replay_file import load_replay_buffer, replay_buffer_of, save_replay_buffer
@@ -39,6 +40,8 @@ class RunSpec:
         seed: of weights, draws and episodes.
         device: PyTorch's name of it.
         settings: see there.
+        data, mirror: recordings that it learns from while it plays, as :class:`~gameon_env.learning.sb3_imitation
+            .Imitation` takes them; None: none.
     """
 
     game: str
@@ -49,6 +52,8 @@ class RunSpec:
     seed: int
     device: str
     settings: Settings
+    data: str | None = None
+    mirror: Mirror = "none"
 
 
 @dataclass(frozen=True)

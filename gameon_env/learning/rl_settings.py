@@ -19,7 +19,13 @@ USUAL: dict[str, dict[str, Any]] = {
     "ppo": {"n_steps": 512, "batch_size": 128, "n_epochs": 4, "ent_coef": 0.003},
     "recurrent_ppo": {"n_steps": 512, "batch_size": 128, "n_epochs": 4, "ent_coef": 0.003},
     "a2c": {"n_steps": 16, "ent_coef": 0.003},
-    "sac": {"buffer_size": 20_000, "learning_starts": 1000, "batch_size": 64, "train_freq": 4},
+    "sac": {
+        "buffer_size": 20_000,
+        "learning_starts": 1000,
+        "batch_size": 64,
+        "train_freq": 4,
+        "ent_coef": "auto_0.01",
+    },
     "dqn": {
         "buffer_size": 20_000,
         "learning_starts": 1000,
@@ -30,9 +36,12 @@ USUAL: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-4,
     },
 }
-"""Where they differ from Stable-Baselines3's own: smaller rollouts, and buffers that fit in the memory."""
+"""Where they differ from Stable-Baselines3's own: smaller rollouts, buffers that fit in the memory, and a weight of
+SAC's entropy that need not fall from 1 first, where it outweighs every reward."""
 
-USUAL_OWN: dict[str, Any] = {"clone_epochs": 10, "sharpness": 1.0, "value_steps": 0, "offline_steps": 0}
+USUAL_OWN: dict[str, Any] = {
+    "clone_epochs": 10, "sharpness": 1.0, "value_steps": 0, "offline_steps": 0, "imitation_steps": 1,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,13 @@ from gameon_env.learning.rl_warm_start import WarmStart, warm_start
 from gameon_env.learning.sb3_agents import AgentActor, make_agent
 from gameon_env.learning.sb3_env import make_sb3_env
 from gameon_env.learning.sb3_export import export_policy, exportable
+from gameon_env.learning.sb3_imitation import Imitation
 from gameon_env.optional import require
 
 require("stable_baselines3", "Training agents")
 import torch  # noqa: E402
 from stable_baselines3.common.base_class import BaseAlgorithm  # noqa: E402
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm  # noqa: E402
 from stable_baselines3.common.vec_env import VecEnv  # noqa: E402
 
 Env = gym.Env[Any, Any]
@@ -100,7 +102,8 @@ def train(
                 agent = _new_agent(spec, env)
                 warm_start(agent, spec.settings, start or WarmStart(), say=say, progress=progress, check=wish.check)
                 folder.begin()
-            over = _learn(folder, agent, budget, plan, wish, evaluation_episodes, say, progress, make_game)
+            imitate = _imitation(agent, spec, None if resume else start, say)
+            over = _learn(folder, agent, budget, plan, wish, evaluation_episodes, say, progress, make_game, imitate)
         except Stopped:
             over = "stopped"  # before the first step
         finally:
@@ -153,6 +156,20 @@ def _new_agent(spec: RunSpec, env: VecEnv) -> BaseAlgorithm:
     )
 
 
+def _imitation(
+    agent: BaseAlgorithm, spec: RunSpec, start: WarmStart | None, say: Callable[[str], None]
+) -> Callable[[], None]:
+    """What SAC and DQN learn from recordings beside their own play; nothing for others, and without recordings."""
+    data, mirror = (start.data, start.mirror) if start else (spec.data, spec.mirror)
+    updates = int(spec.settings.own.get("imitation_steps", 0))
+    if data is None or not updates or not isinstance(agent, OffPolicyAlgorithm):
+        return lambda: None
+    if not Path(data).exists():  # of a training that goes on; a new one has learned from them just now
+        say(f"{data} is gone: from here on it learns from what it plays, and no more from those recordings")
+        return lambda: None
+    return Imitation(agent, Path(data), mirror=mirror, updates=updates)
+
+
 def _learn(
     folder: RunFolder,
     agent: BaseAlgorithm,
@@ -163,6 +180,7 @@ def _learn(
     say: Callable[[str], None],
     progress: bool,
     make_game: Callable[[], Env] | None,
+    imitate: Callable[[], None],
 ) -> str:
     own = folder.spec.settings.own
     rate, last = agent.learning_rate, own.get("final_learning_rate")
@@ -184,6 +202,7 @@ def _learn(
         say,
         value_steps=int(own.get("value_steps", 0)),
         rates=None if last is None else (float(rate), float(last)),  # type: ignore[arg-type]
+        imitate=imitate,
     )
     agent.set_logger(open_logger(folder.path, folder.progress.seconds))
     ends = FOREVER if budget.steps is None else max(budget.steps - agent.num_timesteps, 0)

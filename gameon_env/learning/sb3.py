@@ -15,6 +15,7 @@ from __future__ import annotations
 from gameon_env.learning.sb3_agents import AgentActor, AgentSpec, make_agent
 from gameon_env.learning.sb3_env import ALGORITHMS, make_sb3_env
 from gameon_env.learning.sb3_export import export_policy, exportable
+from gameon_env.learning.sb3_imitation import Imitation
 from gameon_env.learning.sb3_network import coding_of, start_from_policy
 from gameon_env.learning.sb3_pretraining import PretrainConfig, PretrainRecord, PretrainResult, pretrain
 from gameon_env.learning.sb3_replay import fill_replay_buffer
@@ -24,6 +25,7 @@ __all__ = [
     "ALGORITHMS",
     "AgentActor",
     "AgentSpec",
+    "Imitation",
     "PretrainConfig",
     "PretrainRecord",
     "PretrainResult",

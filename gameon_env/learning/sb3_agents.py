@@ -22,8 +22,6 @@ from stable_baselines3.common.base_class import BaseAlgorithm  # noqa: E402
 from stable_baselines3.common.policies import BasePolicy  # noqa: E402
 from stable_baselines3.common.vec_env import VecEnv  # noqa: E402
 
-_NET_ARCH = {"sac": [256]}
-
 
 @dataclass(frozen=True)
 class AgentSpec:
@@ -76,7 +74,7 @@ def make_agent(
         policy_kwargs = {
             "features_extractor_class": CloneFeatures,
             "features_extractor_kwargs": kwargs,
-            "net_arch": _NET_ARCH.get(algorithm, []),
+            "net_arch": _net_arch(algorithm, int(kwargs["linear"])),
         }
     if frozen_sight and (network != "clone" or algorithm not in ("ppo", "a2c")):
         raise PolicyError(f"frozen_sight is for ppo and a2c with network='clone'; this is {algorithm} with {network!r}")
@@ -133,6 +131,13 @@ class AgentActor:
             stacked, state=self._state, episode_start=np.array([first]), deterministic=self._deterministic
         )
         return self._coding.to_vector(action[0])
+
+
+def _net_arch(algorithm: str, linear: int) -> Any:
+    """Layers after the network: what is read off linearly goes to the actions as it is."""
+    if algorithm != "sac":
+        return []
+    return {"pi": [], "qf": [256]} if linear else [256]
 
 
 def spec_of(agent: BaseAlgorithm) -> AgentSpec:

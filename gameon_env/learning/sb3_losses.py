@@ -23,6 +23,8 @@ Evaluated = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
 MARGIN = 0.8
 """How much more than any other action the recorded one must be worth, of Hester et al., "Deep Q-learning from
 Demonstrations" (2018)."""
+SOFTNESS = 0.2
+"""Of that margin: so far below the largest value another one still counts by a third."""
 SOFT, NOISE = 0.9, 0.1
 """A density has no largest value at exact targets: they are drawn within the box and blurred."""
 
@@ -134,7 +136,11 @@ class ImitationLoss:
 
 
 def _margin(values: torch.Tensor, taken: torch.Tensor) -> torch.Tensor:
-    """How far the best of the other actions' ``values (N, n)``, and the margin, lie above those ``taken (N, 1)``."""
+    """How far the best of the other actions' ``values (N, n)``, and the margin, lie above those ``taken (N, 1)``.
+
+    The largest is a soft one: the largest itself tells nothing of actions that are all worth the same, where learning
+    from recordings begins, and of rare ones it learns nothing.
+    """
     recorded = values.gather(1, taken)
     rivals = (values + MARGIN).scatter(1, taken, recorded)
-    return (rivals.amax(dim=1) - recorded[:, 0]).mean()
+    return (SOFTNESS * torch.logsumexp(rivals / SOFTNESS, dim=1) - recorded[:, 0]).mean()

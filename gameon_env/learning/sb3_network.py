@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gameon_env.errors import PolicyError
+from gameon_env.keys import AXES
 from gameon_env.learning.action_head import ActionHead
 from gameon_env.learning.network import CloneNetwork, full_arguments
 from gameon_env.learning.policy import PolicySpec, read_policy
@@ -17,6 +18,7 @@ from gameon_env.optional import require
 from wrappers.action_coding import ActionCoding
 from wrappers.axis_bins import MU
 from wrappers.multi_discrete_actions import ChoiceCoding
+from wrappers.symmetric_actions import SymmetricCoding
 
 require("stable_baselines3", "Training agents")
 import torch  # noqa: E402
@@ -133,14 +135,14 @@ def coding_of(agent: BaseAlgorithm) -> ActionCoding:
 
 
 def linear_for(algorithm: str, env: VecEnv) -> int:
-    """``linear`` of the network of an agent that is to have a cloned policy's form; 0 where it has another."""
-    if algorithm not in ("ppo", "a2c"):
+    """``linear`` of the network of an agent whose axes lean as a cloned policy's do; 0 where it has none."""
+    if algorithm not in ("ppo", "a2c", "sac"):
         return 0
     try:
         coding = env.get_attr("action_coding")[0]
     except AttributeError:
         return 0  # none of our action wrappers
-    return len(coding.bins) if isinstance(coding, ChoiceCoding) else 0
+    return sum(name in AXES for name in coding.controls) if isinstance(coding, ChoiceCoding | SymmetricCoding) else 0
 
 
 def start_from_policy(agent: BaseAlgorithm, path: str | Path) -> None:

@@ -120,6 +120,44 @@ def pretrain(
         PolicyError: the recordings are of other controls, or the time budget is too short.
     """
     config = config or PretrainConfig()
+    made = prepare(agent, data, config)
+    loss_of, batches, training, returns = made.loss_of, made.batches, made.training, made.returns
+    torch.manual_seed(config.seed)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    if returns is not None:
+        loss_of.begin(float(returns[training].mean()))
+    if config.values_only:
+        freeze_actor(agent, True)
+    try:
+        curve = _learn(loss_of, batches, training, made.validation, config, progress, check)
+    finally:
+        if has_value_function(agent):
+            freeze_actor(agent, False)
+    loss_of.finish(1.0 if config.values_only else config.sharpness)
+    best = next(record for record in reversed(curve) if record.best)
+    return PretrainResult(curve, best, made.conversion, len(training), len(made.validation))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Recordings as an agent learns from them: its loss, batches of the rows kept for training and for validation, the
+    returns of all rows (None without rewards), and what the agent's kind of actions cannot say of them."""
+
+    loss_of: ImitationLoss
+    batches: Batches
+    training: Int64
+    validation: Int64
+    returns: npt.NDArray[np.float32] | None
+    conversion: Conversion
+
+
+def prepare(agent: BaseAlgorithm, data: Data, config: PretrainConfig) -> Prepared:
+    """Read recordings, for :func:`pretrain` and for what learns from them beside the game.
+
+    Raises:
+        TrajectoryError, PolicyError: as :func:`pretrain`.
+    """
     coding = coding_of(agent)
     stack, size = _seen_by(agent)
     episodes = demonstrations(data, size)
@@ -157,21 +195,7 @@ def pretrain(
         shift_px=config.shift_px,
         brightness=config.brightness,
     )
-    torch.manual_seed(config.seed)
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    if returns is not None:
-        loss_of.begin(float(known.mean()))
-    if config.values_only:
-        freeze_actor(agent, True)
-    try:
-        curve = _learn(loss_of, batches, training, validation, config, progress, check)
-    finally:
-        if has_value_function(agent):
-            freeze_actor(agent, False)
-    loss_of.finish(1.0 if config.values_only else config.sharpness)
-    best = next(record for record in reversed(curve) if record.best)
-    return PretrainResult(curve, best, coding.to_actions(steps.inputs), len(training), len(validation))
+    return Prepared(loss_of, batches, training, validation, returns, coding.to_actions(steps.inputs))
 
 
 def _learn(
