@@ -236,17 +236,18 @@ static void a_while(int tries) {
         moment(10000);
 }
 
-/* Until the X server has read all that was sent to it. */
-static void drain_x(void) {
-    for (int i = 0; i < X_CONNECTIONS; i++) {
-        int unread = 0;
-        if (x_files[i] < 0) continue;
-        for (int tries = 0; tries < 2000; tries++) {
-            if (lockstep_syscall(SYS_ioctl, x_files[i], SIOCOUTQ, (long)&unread, 0) < 0) x_files[i] = -1;
-            if (x_files[i] < 0 || unread <= 0) break;
-            a_while(tries);
-        }
-    }
+static int unread(int place) {
+    int bytes = 0;
+    if (x_files[place] < 0) return 0;
+    if (lockstep_syscall(SYS_ioctl, x_files[place], SIOCOUTQ, (long)&bytes, 0) < 0) x_files[place] = -1;
+    return x_files[place] >= 0 && bytes > 0;
+}
+
+/* Whether the X server has not yet read all that was sent to it, by whatever call. */
+int x_unread(void) {
+    int any = 0;
+    for (int i = 0; i < X_CONNECTIONS; i++) any |= unread(i);
+    return any;
 }
 
 /* While a game waits, the server has time for all it was asked to do: what was drawn is on the screen before anybody
@@ -254,7 +255,7 @@ static void drain_x(void) {
  * window is told before any time passes. The server has one thread: when that sleeps, it is done. */
 int settle_x(void) {
     x_busy = 0;
-    drain_x();
+    for (int tries = 0; x_unread() && tries < 2000; tries++) a_while(tries);
     if (x_server <= 0) return 0;
     for (int tries = 0; tries < 1000; tries++) {
         char letter = doing(x_server, x_server);

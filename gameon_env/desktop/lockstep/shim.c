@@ -126,7 +126,7 @@ static int pass_turn(struct slot *me, int state, uint64_t key, int64_t wake, uin
     }
     busy = 1;
     reads = 0;
-    int settled = x_busy && settle_x();
+    int settled = (x_busy || (wake > lockstep->limit && x_unread())) && settle_x();
     lockstep_lock();
     if (settled) lockstep->round++; /* events may have come of it, which are looked for before any time passes */
     me->state = state;
