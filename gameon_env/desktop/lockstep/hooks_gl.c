@@ -56,7 +56,8 @@ static void *instead(int which, void *found) {
 static void *(*real_dlsym)(void *, const char *);
 
 static void find_dlsym(void) {
-    static const char *const versions[] = {"GLIBC_2.34", "GLIBC_2.2.5", "GLIBC_2.17", "GLIBC_2.27", "GLIBC_2.0", 0};
+    static const char *const versions[] = {"GLIBC_2.34", "GLIBC_2.36", "GLIBC_2.2.5", "GLIBC_2.17", "GLIBC_2.27",
+                                           "GLIBC_2.4",  "GLIBC_2.2",  "GLIBC_2.0",   0}; /* by processor */
     for (int i = 0; versions[i] && !real_dlsym; i++)
         real_dlsym = (void *(*)(void *, const char *))dlvsym(RTLD_NEXT, "dlsym", versions[i]);
 }
