@@ -1,10 +1,13 @@
 """Games side by side in lockstep: throughput, and what one game costs, for 1, 2, 4 and 8 of them.
 
-    python scripts/bench/many_games.py [--game doom] [--games 1 2 4 8] [--steps 1000] [--modes native pinned async]
+    python scripts/bench/many_games.py [--game doom] [--games 1 2 4 8] [--steps 400] [--modes native pinned async]
+                                       [--frame-skip 1]
 
 ``native`` is this project's vector environment (a thread a game), ``pinned`` the same with each game kept to one
 processor core, ``turns`` two such environments with half of the games each: one steps while the results of the other
 are taken (``step_async``, ``step_wait``). ``async`` is Gymnasium's (a process a game, observations in shared memory).
+``--frame-skip`` makes a step of so many periods of the game, as most agents learn: the longer a game keeps its core,
+the less of its memory has to come back into the caches.
 Random actions; resets are left out. All of a mode are open at once and play one after the other, so that whatever else
 the machine does hits all alike; a rate is the median of the rounds. Each row says how many times the throughput of its
 mode's first row it reaches (the median of the rounds' own ratios).
@@ -37,14 +40,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--modes", nargs="+", default=["native", "async"], choices=MODES)
     parser.add_argument("--size", type=int, default=84)
+    parser.add_argument("--frame-skip", type=int, default=1)
     options = parser.parse_args()
-    print(f"{options.game}, {options.size}x{options.size} observations, {os.cpu_count()} cores")
+    settings = {"game": options.game, "observation_size": (options.size,) * 2, "frame_skip": options.frame_skip}
+    print(
+        f"{options.game}, {options.size}x{options.size} observations, {options.frame_skip} periods a step, "
+        f"{os.cpu_count()} cores"
+    )
     print(
         "mode    games  steps/s  of one (lowest, highest)  CPU ms a step   of it game, X, Python   first reset s   load"
     )
     for mode in options.modes:
         with ExitStack() as stack:
-            players = [Player(mode, options.game, games, options.size, stack) for games in options.games]
+            players = [Player(mode, settings, games, stack) for games in options.games]
             for _ in range(options.rounds):
                 for player in players:
                     player.play(options.steps)
@@ -55,14 +63,13 @@ def main() -> None:
 class Player:
     """So many games that are played together."""
 
-    def __init__(self, mode: str, game: str, games: int, size: int, stack: ExitStack) -> None:
+    def __init__(self, mode: str, settings: dict[str, Any], games: int, stack: ExitStack) -> None:
         self.mode, self.games = mode, games
         self._parts: list[Any] = []
         entry = "async" if mode == "async" else "vector_entry_point"
         for share in [games - games // 2, games // 2] if mode == "turns" and games > 1 else [games]:
             envs = gymnasium.make_vec(
-                gameon_env.ENV_ID, num_envs=share, vectorization_mode=entry,
-                game=game, time="lockstep", observation_size=(size, size), **MODES[mode],
+                gameon_env.ENV_ID, num_envs=share, vectorization_mode=entry, time="lockstep", **settings, **MODES[mode]
             )  # fmt: skip
             stack.callback(envs.close)
             self._parts.append(envs)
