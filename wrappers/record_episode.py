@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import datetime
+import math
 import os
 import re
 import tempfile
@@ -77,6 +78,7 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         self._look_at_spaces()
         self._writer: TrajectoryWriter | None = None
         self._episode: OpenEpisode | None = None
+        self._over = False
         self._pid = os.getpid()
         self._path: Path | None = None
         _check_writable(self.output_dir)
@@ -89,16 +91,11 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Reset the environment; an episode that was not over is finished as truncated first."""
         self._leave_to_parent()
+        self._over = False
         self._finish("reset")
         observation, info = self.env.reset(seed=seed, options=options)
         self._look_at_spaces()
-        t_ns = _time_of(info)
-        self._episode = OpenEpisode(
-            metadata=self._episode_metadata(seed, info, t_ns),
-            start_ns=t_ns,
-            observed=self._observed(observation),
-            t_ns=t_ns,
-        )
+        self._begin(observation, info, seed)
         return observation, info
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
@@ -124,6 +121,9 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
             if terminated or truncated:
                 reason = info.get("end_reason") or ("terminated" if terminated else "truncated")
                 self._finish(str(reason), terminated=bool(terminated))
+                self._over = True
+        elif self._over and not (terminated or truncated):
+            self._begin(observation, info, None)  # an environment that resets itself: this is the next one's first
         return observation, reward, terminated, truncated, info
 
     def close(self) -> None:
@@ -138,6 +138,16 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         self._observation_name = "video" if is_rgb(space) else "observations"
         self._observation_columns = space_columns(space, self._observation_name)
         self._action_columns = space_columns(self.env.action_space, "actions")
+
+    def _begin(self, observation: Any, info: Mapping[str, Any], seed: int | None) -> None:
+        t_ns = _time_of(info)
+        self._episode = OpenEpisode(
+            metadata=self._episode_metadata(seed, info, t_ns),
+            start_ns=t_ns,
+            observed=self._observed(observation),
+            t_ns=t_ns,
+        )
+        self._over = False
 
     def _record(self, episode: OpenEpisode, action: Any, reward: float, info: Mapping[str, Any]) -> None:
         """Write the row of the observation before this step, whose action and reward are known now."""
@@ -155,6 +165,9 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
             self._give_up()
             raise
         episode.steps += 1
+        score = info.get("raw_score")
+        if isinstance(score, int | float | np.number) and not math.isnan(float(score)):
+            episode.score = float(score)
         actor = str(info.get("actor", "agent"))
         if actor not in episode.played_by:
             episode.played_by.append(actor)
@@ -174,6 +187,7 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
                     "truncated": not terminated,
                     "end_reason": end_reason,
                     "played_by": episode.played_by,
+                    **({} if episode.score is None else {"score": episode.score}),
                 }
             )
         except StorageError:
@@ -230,10 +244,10 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
             "session": None,
             "game": env_id or type(self.unwrapped).__name__,
             "env_id": env_id,
-            "fps": self.metadata.get("render_fps"),
+            "fps": _plain(self.metadata.get("render_fps")),
             "controls": None,
             **own,
-            "seed": info.get("seed") if seed is None else int(seed),
+            "seed": _plain(info.get("seed")) if seed is None else int(seed),
             "observation_space": space_to_json(self.env.observation_space),
             "action_space": space_to_json(self.env.action_space),
             "start_ns": t_ns,
@@ -241,6 +255,11 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         }
         to_json(metadata)  # what cannot be stored is found out here, not when the episode is over
         return metadata
+
+
+def _plain(value: Any) -> Any:
+    """A number as JSON has it, where it is one of NumPy's."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 _recording: weakref.WeakSet[RecordEpisode] = weakref.WeakSet()

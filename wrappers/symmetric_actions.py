@@ -21,6 +21,17 @@ class SymmetricCoding(ActionCoding):
         self._buttons = np.array([name in BUTTONS for name in self.controls])
         self.space = gymnasium.spaces.Box(-1.0, 1.0, (len(self.controls),), np.float32)
 
+    def to_vector(self, action: Any) -> Vectors:
+        """As an environment of named controls takes it: values beyond [-1, 1], as of noise that explores, are clipped.
+
+        Raises:
+            ActionError: wrong shape, or NaN.
+        """
+        given = np.asarray(action)
+        if given.dtype.kind in "fiub" and not np.isnan(given).any():
+            given = np.clip(given, -1.0, 1.0).astype(np.float32)
+        return super().to_vector(given)
+
     def decode(self, actions: npt.NDArray[Any]) -> Vectors:
         return np.where(self._buttons, actions >= 0, actions).astype(np.float32)
 

@@ -13,7 +13,15 @@ from rich.progress import Progress
 from gameon_env.cli.agents import load_agent, shell_words
 from gameon_env.cli.console import open_console
 from gameon_env.data_processing.trajectory import load_episodes
-from gameon_env.learning.evaluation import Actor, RandomFresh, RandomHeld, evaluate, recorded_result, score_table
+from gameon_env.learning.evaluation import (
+    Actor,
+    RandomFresh,
+    RandomHeld,
+    evaluate,
+    recorded_result,
+    score_table,
+    tells_scores,
+)
 
 
 def command(
@@ -27,7 +35,8 @@ def command(
     device: str | None = typer.Option(None, help="cpu, cuda, mps ...; the accelerator where there is one."),
 ) -> None:
     """Let a policy play live episodes and print mean and spread of its scores."""
-    reference = recorded_result(load_episodes(recording)) if recording else None
+    recorded = load_episodes(recording) if recording else []
+    reference = recorded_result(recorded) if recording else None
     agent, env = load_agent(policy, game, display, device)
     seeds = [
         int(s)
@@ -43,4 +52,8 @@ def command(
                 results.append(evaluate(env, actor, seeds, on_episode=lambda *_: progress.advance(task)))
     finally:
         env.close()
-    open_console().print(score_table(results, reference="recording"))
+    console = open_console()
+    if not tells_scores(recorded):
+        console.print("The recording tells no scores: all are compared by the sums of their rewards.")
+        results = [result.by_rewards() for result in results]
+    console.print(score_table(results, reference="recording"))

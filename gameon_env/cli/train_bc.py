@@ -76,7 +76,7 @@ def command(
         learning_rate=learning_rate,
         stack=stack,
         spacing=spacing,
-        latency_ms=latency_ms if db is None else 0.0,  # of sessions, the input itself is shifted
+        latency_ms=latency_ms,
         mirror=check_mirror(mirror),
         seed=seed,
         device=device,

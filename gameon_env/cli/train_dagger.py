@@ -81,12 +81,19 @@ def command(
         )
     console, best = open_console(soft_wrap=True), policy
     spec, _ = read_policy(policy)
-    config_of(spec)
+    config = config_of(spec)
     recordings: list[StepEpisode] = [*load_episodes(data)] if data else []
     if db is not None:
         from gameon_env.learning.recorded_runs import load_runs
 
-        recordings += load_runs(db, game_name=game or spec.game, fps=spec.fps, size=spec.observation_size, cache=True)
+        recordings += load_runs(
+            db,
+            game_name=game or spec.game,
+            fps=spec.fps,
+            size=spec.observation_size,
+            latency_ms=config.latency_ms,
+            cache=True,
+        )
     corrected = load_episodes(corrections) if corrections else []
     target = output or policy.with_suffix(".dagger.safetensors")
     stamp = datetime.datetime.now().strftime("%Y%m%d_%H%M%S")

@@ -6,7 +6,7 @@ import time as clock
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -39,6 +39,7 @@ def make_command(algorithm: str) -> Callable[..., None]:
     """``gameon train ALGORITHM``."""
 
     def command(
+        context: typer.Context,
         game: str | None = typer.Argument(None, help="A profile's name or file; not needed with --resume."),
         time: Time = typer.Option(Time.auto, help="auto: lockstep, faster than real time, where the game allows it."),
         envs: int = typer.Option(1, min=1, help="Games side by side."),
@@ -79,6 +80,10 @@ def make_command(algorithm: str) -> Callable[..., None]:
         if resume is not None:
             folder = RunFolder.open(resume)
             _check_same(folder, algorithm, game)
+            given = {name: value for name, value in context.params.items() if _is_given(context, name)}
+            _check_kept(folder, given)
+            if changed := {name: given[name] for name in CHANGEABLE if name in given}:
+                folder.change(**changed)
         else:
             assert game is not None
             profile = load_profile(game)
@@ -87,11 +92,19 @@ def make_command(algorithm: str) -> Callable[..., None]:
             settings = settings_for(profile, algorithm, changes or [])
             if policy is not None:
                 settings = settings.like_policy(policy)
+            elif data is None:
+                asked, settings = settings, settings.from_nothing().changed(changes or [])
+                if asked != settings:
+                    console.print(
+                        "from nothing: the profile's frozen_sight and value_steps, which are for agents that begin "
+                        "from --from or --data, are left out"
+                    )
             chosen = _choose_time(time, profile, console.print)
             spec = RunSpec(
                 str(Path(game).resolve()) if game.endswith(".toml") else game,
                 profile.name, chosen, envs, display, seed, device, settings,
                 None if data is None else str(data.resolve()), check_mirror(mirror),
+                evaluate_every, evaluation_episodes,
             )  # fmt: skip
             name = f"{algorithm}_{profile.name}_{clock.strftime('%Y%m%d_%H%M%S')}"
             folder = RunFolder.create(output or Path("runs") / name, spec)
@@ -101,8 +114,8 @@ def make_command(algorithm: str) -> Callable[..., None]:
             start=WarmStart(policy, data, check_mirror(mirror)),
             resume=resume is not None,
             changes=read_pairs(changes or [], algorithm) if resume is not None else None,
-            plan=Plan(evaluate_every, 60 * save_every),
-            evaluation_episodes=evaluation_episodes,
+            plan=Plan(folder.spec.evaluate_every, 60 * save_every),
+            evaluation_episodes=folder.spec.evaluation_episodes,
             say=console.print,
         )
         if not result.folder.exists():
@@ -118,7 +131,8 @@ def make_command(algorithm: str) -> Callable[..., None]:
 
     The folder gets the learning curve (curve.jsonl, and events for tensorboard --logdir), videos of the evaluations,
     the best policy (policy.safetensors, for gameon play) and agent, and a checkpoint to go on from by --resume. Ctrl+C
-    saves and ends. Hyperparameters come from the profile's [training]; --set changes them.
+    saves and ends. Hyperparameters come from the profile's [training]; --set changes them. --resume goes on with all
+    that the training began with; --device, --display, --evaluate-every and --set may be others.
     """
     return command
 
@@ -147,6 +161,35 @@ def _check_words(
         )
     if data is not None and not data.exists():
         raise PolicyError(f"there are no recordings at {data}: gameon record --steps makes some")
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+CHANGEABLE = ("device", "display", "evaluate_every")
+"""Of a training that goes on."""
+
+
+def _check_kept(folder: RunFolder, given: dict[str, Any]) -> None:
+    """Raises:
+    PolicyError: an option says other than what the training began with, and cannot be changed."""
+    spec = folder.spec
+    kept = {
+        "time": spec.time,
+        "envs": spec.envs,
+        "seed": spec.seed,
+        "mirror": spec.mirror,
+        "evaluation_episodes": spec.evaluation_episodes,
+    }
+    for name, value in kept.items():
+        asked = given.get(name, value)
+        if asked not in (value, Time.auto):
+            raise PolicyError(
+                f"{folder.path} is a training with --{name.replace('_', '-')} {value}, not {asked}: leave it away, or "
+                "begin a new training"
+            )
 
 
 def _check_same(folder: RunFolder, algorithm: str, game: str | None) -> None:

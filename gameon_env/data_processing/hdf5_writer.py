@@ -233,7 +233,7 @@ def _lay_out(file: h5py.File, columns: Sequence[Column]) -> None:
         file.create_dataset(
             column.name,
             shape=(0, *column.shape),
-            maxshape=(None, *column.shape),
+            maxshape=(None, *(n or None for n in column.shape)),  # a side of 0 could hold no chunk
             chunks=(rows, *(max(1, n) for n in column.shape)),
             dtype=column.dtype,
         )

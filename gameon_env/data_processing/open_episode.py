@@ -24,6 +24,7 @@ class OpenEpisode:
         columns: what a row holds; known at the first step.
         steps: how many actions were recorded.
         played_by: who took them.
+        score: the last one that was readable; None where there is none.
     """
 
     metadata: dict[str, Any]
@@ -33,6 +34,7 @@ class OpenEpisode:
     columns: tuple[Column, ...] = ()
     steps: int = 0
     played_by: list[str] = field(default_factory=list)
+    score: float | None = None
 
     def row(self, taken: Mapping[str, npt.NDArray[Any]], reward: float) -> dict[str, npt.NDArray[Any]]:
         """The row of the waiting observation with the action taken on it.

@@ -67,38 +67,58 @@ def coding_from_json(data: Mapping[str, Any]) -> ActionCoding:
     return {"symmetric": SymmetricCoding}[data["kind"]](data["controls"])
 
 
+class CodedRunner:
+    """Plays such a network: ``(H, W, 3 * stack) uint8`` to logits ``(outputs,) float32``.
+
+    Args:
+        kwargs: ``network`` and ``layers`` of the :class:`CodedNetwork`, ``coding``, ``sample``: choices are drawn, each
+            with its probability, instead of the most likely taken, and ``squash``: a box's values go through tanh.
+        weights: its arrays.
+        device: PyTorch's name of it.
+    """
+
+    def __init__(self, kwargs: Mapping[str, Any], weights: Mapping[str, npt.NDArray[Any]], device: str | None) -> None:
+        self._coding = coding_from_json(kwargs["coding"])
+        self._head = ActionHead(self._coding.controls)
+        network = CodedNetwork(kwargs["network"], [int(size) for size in kwargs["layers"]])
+        network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+        self._device = torch.device(device) if device else best_device()
+        self._network = network.to(self._device).eval()
+        self._samples, self._squashes = bool(kwargs["sample"]), bool(kwargs.get("squash", True))
+        self._rng = np.random.default_rng()
+        if self._device.type == "cpu":
+            torch.set_num_threads(1)
+
+    def reset(self, seed: int) -> None:
+        """Draw anew from a seed."""
+        self._rng = np.random.default_rng(seed)
+
+    def __call__(self, stacked: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            told: npt.NDArray[np.float32] = (
+                self._network(torch.from_numpy(stacked[None]).to(self._device)).cpu().numpy()
+            )
+        return as_logits(self._head, self._coding.decode(self._action(told))[0])
+
+    def _action(self, told: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """An action ``(1, ...)``."""
+        coding = self._coding
+        if not isinstance(coding, ChoiceCoding | CombinationCoding):
+            return np.asarray(np.tanh(told) if self._squashes else np.clip(told, -1.0, 1.0))
+        if self._samples:
+            told = told + self._rng.gumbel(size=told.shape)
+        if isinstance(coding, CombinationCoding):
+            return np.asarray(told.argmax(axis=1))
+        sizes = [len(group) + 1 for group in coding.groups] + [len(values) for values in coding.bins.values()]
+        ends = np.cumsum(sizes)[:-1]
+        return np.stack([part.argmax(axis=1) for part in np.split(told, ends, axis=1)], axis=1)
+
+
 def build_runner(
     kwargs: Mapping[str, Any], weights: Mapping[str, npt.NDArray[Any]], device: str | None = None
 ) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]:
     """See :func:`gameon_env.learning.network.build_runner`."""
-    coding = coding_from_json(kwargs["coding"])
-    head = ActionHead(coding.controls)
-    network = CodedNetwork(kwargs["network"], [int(size) for size in kwargs["layers"]])
-    network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
-    where = torch.device(device) if device else best_device()
-    network = network.to(where).eval()
-    rng = np.random.default_rng() if kwargs["sample"] else None
-    if where.type == "cpu":
-        torch.set_num_threads(1)
-
-    def run(stacked: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        with torch.inference_mode():
-            told: npt.NDArray[np.float32] = network(torch.from_numpy(stacked[None]).to(where)).cpu().numpy()
-        return as_logits(head, coding.decode(_action(coding, told, rng))[0])
-
-    return run
-
-
-def _action(coding: ActionCoding, told: npt.NDArray[Any], rng: np.random.Generator | None) -> npt.NDArray[Any]:
-    """An action ``(1, ...)``: the most likely one, or several choices each drawn with its probability."""
-    if isinstance(coding, ChoiceCoding):
-        told = told if rng is None else told + rng.gumbel(size=told.shape)
-        sizes = [len(group) + 1 for group in coding.groups] + [len(values) for values in coding.bins.values()]
-        ends = np.cumsum(sizes)[:-1]
-        return np.stack([part.argmax(axis=1) for part in np.split(told, ends, axis=1)], axis=1)
-    if isinstance(coding, CombinationCoding):
-        return np.asarray(told.argmax(axis=1))
-    return np.asarray(np.tanh(told))
+    return CodedRunner(kwargs, weights, device)
 
 
 def as_logits(head: ActionHead, vector: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

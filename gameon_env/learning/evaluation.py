@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import gymnasium as gym
@@ -37,7 +37,8 @@ class Result:
 
     Attributes:
         name: who played.
-        scores: final score of each episode.
+        scores: final score of each episode: as read from the screen, or the sum of rewards where there is no such.
+        returns: sum of rewards of each episode.
         lengths: steps of each episode.
         end_reasons: why each ended; ``""`` where the environment does not say.
         latencies_ms: per step, from an observation's capture to the injection of the action that answers it;
@@ -51,6 +52,11 @@ class Result:
     end_reasons: tuple[str, ...] = ()
     latencies_ms: tuple[float, ...] = ()
     seeds: tuple[int, ...] = ()
+    returns: tuple[float, ...] = ()
+
+    def by_rewards(self) -> Result:
+        """The same with the sums of rewards for scores, to be compared with what has no other score."""
+        return replace(self, scores=self.returns)
 
     @property
     def mean(self) -> float:
@@ -92,7 +98,7 @@ def evaluate(
             return evaluate(made, actor, seeds, on_step=on_step, on_episode=on_episode)
         finally:
             made.close()
-    scores, lengths, end_reasons, latencies_ms = [], [], [], []
+    scores, returns, lengths, end_reasons, latencies_ms = [], [], [], [], []
     for number, seed in enumerate(seeds):
         observation, info = env.reset(seed=seed)
         actor.reset(seed)
@@ -110,24 +116,38 @@ def evaluate(
             if on_step is not None:
                 on_step(env, action, float(reward))
         scores.append(rewards if math.isnan(score) else score)
+        returns.append(rewards)
         lengths.append(steps)
         end_reasons.append(str(info.get("end_reason", "")))
         if on_episode is not None:
             on_episode(number, scores[-1])
     return Result(
-        actor.name, tuple(scores), tuple(lengths), tuple(end_reasons), tuple(latencies_ms), tuple(map(int, seeds))
+        actor.name,
+        tuple(scores),
+        tuple(lengths),
+        tuple(end_reasons),
+        tuple(latencies_ms),
+        tuple(map(int, seeds)),
+        tuple(returns),
     )
 
 
 def recorded_result(episodes: Iterable[Episode], name: str = "recording") -> Result:
-    """The scores of recorded episodes: the sum of their rewards."""
+    """The scores of recorded episodes; sums of rewards where not all tell one (:func:`tells_scores`)."""
     known = list(episodes)
+    returns = tuple(float(episode.rewards[episode.is_valid].sum()) for episode in known)
     return Result(
         name,
-        scores=tuple(float(episode.rewards[episode.is_valid].sum()) for episode in known),
+        scores=tuple(float(episode.metadata["score"]) for episode in known) if tells_scores(known) else returns,
+        returns=returns,
         lengths=tuple(episode.num_steps for episode in known),
         end_reasons=tuple(str(episode.metadata.get("end_reason", "")) for episode in known),
     )
+
+
+def tells_scores(episodes: Iterable[Episode]) -> bool:
+    """Whether all of them tell the score that was last read from the screen, as those of games that have one do."""
+    return all(episode.metadata.get("score") is not None for episode in episodes)
 
 
 class RandomFresh:

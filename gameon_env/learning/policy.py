@@ -137,7 +137,10 @@ class Policy:
             raise PolicyError(f"this policy's network is of kind {spec.network!r}; known are {sorted(RUNNERS)}")
         try:
             builder = importlib.import_module(RUNNERS[spec.network]).build_runner
-            self._run: Runner = builder(spec.network_kwargs, weights, device)
+            kwargs = dict(spec.network_kwargs)
+            if sample_buttons is not None and "sample" in kwargs:
+                kwargs["sample"] = sample_buttons
+            self._run: Runner = builder(kwargs, weights, device)
         except (KeyError, TypeError, RuntimeError) as error:
             raise PolicyError(f"the policy's weights do not fit its network: {error}. Train it again.") from error
         self.spec = spec
@@ -193,6 +196,9 @@ class Policy:
         """Start a new episode: forget the frames. With a seed, what is drawn is the same each time."""
         self._frames.clear()
         self._decode.reset(seed)
+        draws_itself = getattr(self._run, "reset", None)
+        if seed is not None and draws_itself is not None:
+            draws_itself(seed)
 
     def act(self, observation: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """``(H, W, 3) uint8 RGB`` to an action ``(A,) float32``: buttons 0 or 1, axes in [-1, 1].

@@ -33,6 +33,7 @@ class RecordedRun:
         num_steps: T.
         inputs: ``(T + 1, A) float32``; the last row is no action.
         is_valid: ``(T + 1,) bool``, False in the last row.
+        latency_ms: how much later than its frame each action was taken already.
     """
 
     def __init__(
@@ -43,9 +44,11 @@ class RecordedRun:
         controls: tuple[str, ...],
         fps: float,
         metadata: Mapping[str, Any],
+        latency_ms: float = 0.0,
     ) -> None:
         self.path: Path = pictures.recording.path
         self.metadata = metadata
+        self.latency_ms = latency_ms
         self.controls: tuple[str, ...] | None = controls
         self.fps: float | None = fps
         self.num_steps = len(frame)
@@ -130,7 +133,7 @@ def load_runs(
         pictures = _Pictures(recording, shown, options.target_size, folder)
         about = {"game": windows.games[0], "mouse_scale_px": windows.mouse_scale_px, "session": recording.id}
         runs += [
-            RecordedRun(pictures, columns.frame[span], columns.inputs[span], windows.controls, fps, about)
+            RecordedRun(pictures, columns.frame[span], columns.inputs[span], windows.controls, fps, about, latency_ms)
             for span in spans
         ]
     return runs

@@ -123,6 +123,7 @@ class TrainingLoop(BaseCallback):
         self._threads = 1
         self._value_steps, self._rates, self._imitate = value_steps, rates, imitate
         self._start = self._saved = self._evaluating = time.monotonic()
+        self._first = self._learned = 0
         self._seconds_before = folder.progress.seconds
         self.over = ""
         """Why it was ended before its steps were taken: ``minutes`` or ``stopped``; empty otherwise."""
@@ -146,6 +147,7 @@ class TrainingLoop(BaseCallback):
 
     def _on_training_start(self) -> None:
         self._start = self._saved = time.monotonic()
+        self._first = self._learned = self.num_timesteps
         self._seconds_before = self._folder.progress.seconds
         self._threads = torch.get_num_threads()
         model: Any = self.model
@@ -157,6 +159,7 @@ class TrainingLoop(BaseCallback):
             model.exploration_schedule = lambda _: explore(1 - self._share())
 
     def _on_rollout_start(self) -> None:
+        self._learned = self.num_timesteps
         if has_value_function(self.model):
             freeze_actor(self.model, self.num_timesteps < self._value_steps)
         self._imitate()
@@ -175,9 +178,18 @@ class TrainingLoop(BaseCallback):
         self._bar.step(self.num_timesteps, self._score())
         if self._stop.wanted:
             self.over = "stopped"
-        elif self._budget.minutes is not None and time.monotonic() - self._start >= 60 * self._budget.minutes:
+        elif self._is_late() and not self._nearly_learns():
             self.over = "minutes"
         return not self.over  # the library itself counts the steps, and learns from the last of them, too
+
+    def _is_late(self) -> bool:
+        minutes = self._budget.minutes
+        return minutes is not None and time.monotonic() - self._start >= 60 * minutes
+
+    def _nearly_learns(self) -> bool:
+        """Whether more than half of the steps are there that PPO and A2C learn from together: those would be lost."""
+        rollout = getattr(self.model, "rollout_buffer", None)
+        return rollout is not None and 2 * rollout.pos > rollout.buffer_size
 
     def finish(self) -> None:
         """Evaluate what came of it, unless the person wants it to stop, and save.
@@ -187,6 +199,7 @@ class TrainingLoop(BaseCallback):
         torch.set_num_threads(self._threads)
         if has_value_function(self.model):
             freeze_actor(self.model, False)
+            self._forget_unlearned()
         try:
             if not self._stop.wanted and self._plan.evaluate_every:
                 self._evaluate_now()
@@ -195,6 +208,16 @@ class TrainingLoop(BaseCallback):
         if not self._plan.evaluate_every and self._folder.progress.best_return is None and exportable(self.model):
             export_policy(self.model, self._folder.policy)
         self.save()
+
+    def _forget_unlearned(self) -> None:
+        """Steps of a rollout that was ended before anything was learned from it do not count."""
+        unlearned = self.num_timesteps - self._learned if self.over else 0
+        self.model.num_timesteps = self.num_timesteps = self.num_timesteps - unlearned
+        if unlearned and self._learned == self._first:
+            self._say(
+                f"nothing was learned: PPO and A2C learn from n_steps={self.model.n_steps} steps of each game at a "  # type: ignore[attr-defined]
+                "time, and fewer were taken. Give it more --minutes, or --set n_steps=128"
+            )
 
     def save(self) -> None:
         """Keep a checkpoint."""
@@ -231,18 +254,17 @@ class TrainingLoop(BaseCallback):
             return
         before = self._folder.progress
         best = before.best_return is None or found.mean_return > before.best_return
-        progress = before.moved(evaluated_steps=steps)
+        self._folder.progress = before.moved(evaluated_steps=steps)
         if best:
             save_agent(agent, self._folder.best_agent)
             if exportable(agent):
                 export_policy(agent, self._folder.policy)
-            progress = progress.moved(best_return=found.mean_return, best_steps=steps)
-        self._folder.progress = progress
+            self._folder.keep_best(found.mean_return, steps)
         for name, value in (
             ("eval/mean_score", found.mean_score),
             ("eval/mean_return", found.mean_return),
             ("eval/mean_length", sum(found.lengths) / len(found.lengths)),
-            ("eval/best_return", progress.best_return),
+            ("eval/best_return", self._folder.progress.best_return),
         ):
             self.logger.record(name, value)
         self.logger.dump(steps)

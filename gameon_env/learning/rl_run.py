@@ -23,8 +23,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm  # noqa: E402
 from stable_baselines3.common.vec_env import VecEnv  # noqa: E402
 
 FORMAT_VERSION = 1
+MAX_SEED = 2**31
 RUN, CHECKPOINT, OLDER, NEWER = "run.json", "checkpoint", ".checkpoint.old", ".checkpoint.new"
 AGENT, REPLAY, PROGRESS = "agent.safetensors", "replay.safetensors", "progress.json"
+BEST = "best.json"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class RunSpec:
         settings: see there.
         data, mirror: recordings that it learns from while it plays, as :class:`~gameon_env.learning.sb3_imitation
             .Imitation` takes them; None: none.
+        evaluate_every: steps between evaluations; 0: never.
+        evaluation_episodes: in each, always the same: the best is told by them.
     """
 
     game: str
@@ -54,6 +58,8 @@ class RunSpec:
     settings: Settings
     data: str | None = None
     mirror: Mirror = "none"
+    evaluate_every: int = 10_000
+    evaluation_episodes: int = 3
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,8 @@ class RunFolder:
 
     ``run.json`` says what it is; ``checkpoint/`` is where it goes on (agent, replay buffer, progress: all of one
     moment); ``policy.safetensors`` is the best policy as ``gameon play`` takes it, ``best_agent.safetensors`` the same
-    as an agent; ``curve.jsonl`` and TensorBoard's events the learning curve; ``videos/`` the evaluations.
+    as an agent, and ``best.json`` how good it was; ``curve.jsonl`` and TensorBoard's events the learning curve;
+    ``videos/`` the evaluations.
     """
 
     path: Path
@@ -128,6 +135,14 @@ class RunFolder:
             folder.progress = Progress(**said)
         except TypeError as error:
             raise PolicyError(f"{folder.checkpoint / PROGRESS} is damaged: {error}") from error
+        if (path / BEST).exists():  # it may be newer than the checkpoint
+            found = _read_json(path / BEST, "")
+            try:
+                folder.progress = folder.progress.moved(
+                    best_return=float(found["return"]), best_steps=int(found["steps"])
+                )
+            except (KeyError, TypeError, ValueError) as error:
+                raise PolicyError(f"{path / BEST} is damaged: {error!r}") from error
         return folder
 
     def begin(self) -> None:
@@ -162,6 +177,27 @@ class RunFolder:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         return path
+
+    def change(self, **changes: Any) -> None:
+        """Go on with another device, other evaluations or settings, from here on and after the next resume.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        self.spec = replace(self.spec, **changes)
+        self.begin()
+
+    def keep_best(self, mean_return: float, steps: int) -> None:
+        """Note how good the policy and the agent are that lie here as the best.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        self.progress = self.progress.moved(best_return=mean_return, best_steps=steps)
+        try:
+            _write_json(self.path / BEST, {"return": mean_return, "steps": steps})
+        except OSError as error:
+            raise StorageError(f"{self.path / BEST} cannot be written: {error.strerror}") from error
 
     def save(self, agent: BaseAlgorithm, seconds: float) -> None:
         """Keep the agent, its replay buffer and the progress. A kill meanwhile leaves the last whole checkpoint.
@@ -200,6 +236,8 @@ class RunFolder:
             PolicyError: it is damaged, or the environment is another one.
         """
         agent = load_agent(self.checkpoint / AGENT, env, **{"device": self.spec.device, **(changes or {})})
+        # Other draws and episodes than those that it began with.
+        agent.set_random_seed((self.spec.seed + agent.num_timesteps) % MAX_SEED)
         if agent.num_timesteps != self.progress.steps or spec_of(agent).algorithm != self.spec.settings.algorithm:
             raise PolicyError(
                 f"{self.checkpoint} is damaged: its agent is {spec_of(agent).algorithm} after {agent.num_timesteps} "

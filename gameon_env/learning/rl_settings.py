@@ -50,8 +50,8 @@ class Settings:
 
     Attributes:
         algorithm: a key of :data:`~gameon_env.learning.sb3.ALGORITHMS`.
-        observation_size, stack, reward_scale, mouse_bins, exclusive, network: see
-            :class:`~gameon_env.games.training_table.Training`.
+        observation_size, stack, reward_scale, exclusive, network: see
+            :class:`~gameon_env.games.training_table.Training`; mouse_bins: as there, or of each axis.
         hyperparameters: of Stable-Baselines3.
         own: those of :data:`~gameon_env.games.training_table.OWN`.
     """
@@ -60,7 +60,7 @@ class Settings:
     observation_size: tuple[int, int] = (64, 64)
     stack: int = 1
     reward_scale: float = 1.0
-    mouse_bins: int = 21
+    mouse_bins: int | Mapping[str, int] = 21
     exclusive: tuple[tuple[str, ...], ...] = ()
     network: Mapping[str, Any] = field(default_factory=dict)
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
@@ -86,6 +86,12 @@ class Settings:
             own={**self.own, **{k: v for k, v in read.items() if k in OWN}},
         )
 
+    def from_nothing(self) -> Settings:
+        """Without what only an agent that begins as a clone is helped by: convolutions that stay as recordings taught
+        them, and steps in which the actor stands still."""
+        own = {name: value for name, value in self.own.items() if name != "frozen_sight"}
+        return replace(self, own={**own, "value_steps": 0})
+
     def like_policy(self, path: str | Path) -> Settings:
         """With the frames, the bins and the network of a cloned policy, so that it can be carried over.
 
@@ -104,7 +110,7 @@ class Settings:
             self,
             observation_size=spec.observation_size,
             stack=spec.stack,
-            mouse_bins=spec.head.bins,
+            mouse_bins={spec.controls[axis]: spec.head.bins for axis in spec.head.axes} or self.mouse_bins,
             network={**network, "features_dim": spec.network_kwargs.get("hidden", 256)},
         )
 

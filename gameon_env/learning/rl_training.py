@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ import gymnasium as gym
 import numpy as np
 
 from gameon_env import ENV_ID
-from gameon_env.errors import GameOnError, StorageError
+from gameon_env.errors import GameOnError, PolicyError, StorageError
 from gameon_env.games.profile import load_profile
+from gameon_env.games.training_table import OWN
 from gameon_env.learning.evaluation import Actor
 from gameon_env.learning.policy import Policy
 from gameon_env.learning.rl_evaluation import Evaluation, Stopped, check_evaluated, evaluate_agent
 from gameon_env.learning.rl_log import open_logger
 from gameon_env.learning.rl_loop import FOREVER, Budget, Plan, StopWish, TrainingBar, TrainingLoop
-from gameon_env.learning.rl_run import RunFolder, RunSpec
+from gameon_env.learning.rl_run import MAX_SEED, RunFolder, RunSpec
 from gameon_env.learning.rl_warm_start import WarmStart, warm_start
 from gameon_env.learning.sb3_agents import AgentActor, make_agent
 from gameon_env.learning.sb3_env import make_sb3_env
@@ -35,7 +36,6 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm  # 
 from stable_baselines3.common.vec_env import VecEnv  # noqa: E402
 
 Env = gym.Env[Any, Any]
-MAX_SEED = 2**31
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def train(
         env = training_env(spec, make_game)
         try:
             if resume:
-                agent = folder.load(env, changes)
+                agent = folder.load(env, _changed(folder, changes or {}))
                 say(f"goes on after {agent.num_timesteps} steps")
             else:
                 agent = _new_agent(spec, env)
@@ -110,6 +110,32 @@ def train(
             env.close()
     policy = folder.policy if folder.policy.exists() else None
     return TrainingResult(folder.path, over, folder.progress.steps, folder.progress.best_return, policy)
+
+
+AT_THE_START = ("clone_epochs", "sharpness", "offline_steps")
+SHAPES = ("separate_values", "frozen_sight")
+
+
+def _changed(folder: RunFolder, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep changed hyperparameters in the folder; returns those of the library.
+
+    Raises:
+        PolicyError: one that was of use at the start alone, or that the network was made by.
+    """
+    for names, why in ((AT_THE_START, "is of use only before the first step"), (SHAPES, "is how the network was made")):
+        for name in names:
+            if name in changes:
+                raise PolicyError(f"--set {name} {why}: leave it away, or begin a new training")
+    own = {name: value for name, value in changes.items() if name in OWN}
+    theirs = {name: value for name, value in changes.items() if name not in OWN}
+    if changes:
+        settings = folder.spec.settings
+        folder.change(
+            settings=replace(
+                settings, own={**settings.own, **own}, hyperparameters={**settings.hyperparameters, **theirs}
+            )
+        )
+    return theirs
 
 
 def training_env(spec: RunSpec, make_game: Callable[[], Env] | None = None) -> VecEnv:
@@ -226,7 +252,8 @@ def _learn(
 def as_played(agent: BaseAlgorithm) -> Iterator[Actor]:
     """The agent as ``gameon play`` would have it: read back from its file, which says whether its actions are drawn."""
     if not exportable(agent):
-        yield AgentActor(agent, deterministic=True)
+        with torch.random.fork_rng(devices=[agent.device] if agent.device.type == "cuda" else []):
+            yield AgentActor(agent, deterministic=True)  # whose episodes are seeded
         return
     threads = torch.get_num_threads()
     with tempfile.TemporaryDirectory() as place:

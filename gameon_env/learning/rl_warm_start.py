@@ -11,7 +11,7 @@ from gameon_env.learning.augmentation import Mirror
 from gameon_env.learning.rl_settings import Settings
 from gameon_env.learning.sb3_network import sharpen, start_from_policy
 from gameon_env.learning.sb3_pretraining import PretrainConfig, pretrain
-from gameon_env.learning.sb3_replay import fill_replay_buffer
+from gameon_env.learning.sb3_replay import NoRewardsError, fill_replay_buffer
 from gameon_env.learning.sb3_replay_file import replay_buffer_of
 from gameon_env.optional import require
 
@@ -45,8 +45,8 @@ def warm_start(
     """Let a new agent begin from it.
 
     PPO and A2C carry a policy over, or clone the recordings and learn their returns; with both, the policy acts and
-    the recordings teach the value function. SAC and DQN clone the recordings, take them into their replay buffer, and
-    make ``offline_steps`` updates from it.
+    the recordings teach the value function. SAC and DQN clone the recordings, take them into their replay buffer where
+    they have rewards, and make ``offline_steps`` updates from it.
 
     Raises:
         PolicyError: the policy or the recordings do not fit the agent.
@@ -78,7 +78,11 @@ def warm_start(
         f"{result.best.epoch} passes; as this agent's actions: {result.conversion}"
     )
     if isinstance(agent, OffPolicyAlgorithm) and buffer is not None:
-        filled = fill_replay_buffer(agent, start.data)
+        try:
+            filled = fill_replay_buffer(agent, start.data)
+        except NoRewardsError:
+            say("the recordings have no rewards, as sessions: they are imitated, and the replay buffer begins empty")
+            return
         say(f"{len(filled.actions)} recorded steps are in the replay buffer")
         _learn_offline(agent, int(settings.own["offline_steps"]), check)
 

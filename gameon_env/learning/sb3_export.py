@@ -18,6 +18,7 @@ from gameon_env.optional import require
 from wrappers.action_coding import ActionCoding
 from wrappers.axis_bins import MU
 from wrappers.multi_discrete_actions import ChoiceCoding
+from wrappers.symmetric_actions import SymmetricCoding
 
 require("stable_baselines3", "Training agents")
 from stable_baselines3 import DQN, SAC  # noqa: E402
@@ -38,8 +39,8 @@ def export_policy(agent: BaseAlgorithm, path: str | Path, about: Mapping[str, An
 
     PPO and A2C draw their actions there as they did while they learned: the most likely value of each key and axis
     alone is another behaviour, which nobody rewarded, and often gets stuck. SAC and DQN play their most likely action.
-    PPO and A2C without keys that exclude each other become a cloned policy (``clone_cnn``), from which agents can begin
-    again; others become a ``coded_cnn``.
+    Box actions of PPO and A2C are played as their mean. PPO and A2C without keys that exclude each other become a
+    cloned policy (``clone_cnn``), from which agents can begin again; others become a ``coded_cnn``.
 
     Args:
         agent: of :func:`~gameon_env.learning.sb3.make_agent`, with ``network="clone"``.
@@ -140,7 +141,8 @@ def _coded(
         "network": features.network.kwargs,
         "layers": [int(module.out_features) for module in linear],
         "coding": coding.to_json(),
-        "sample": isinstance(coding, ChoiceCoding),
+        "sample": isinstance(policy, ActorCriticPolicy) and not isinstance(coding, SymmetricCoding),
+        "squash": isinstance(agent, SAC),
     }
     return "coded_cnn", ActionHead(coding.controls), kwargs, weights
 

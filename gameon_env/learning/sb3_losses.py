@@ -75,7 +75,8 @@ class ImitationLoss:
         values_only: bool = False,
     ) -> None:
         self._entropy_weight = entropy_weight
-        self._value_weight = value_weight / max(returns_variance, 1e-6)
+        # Returns that do not differ, as where no reward was ever seen, have no scale that could be brought to 1.
+        self._value_weight = value_weight / (returns_variance if returns_variance > 1e-6 else 1.0)
         self._agent, self._values_only = agent, values_only
         if isinstance(agent, SAC):
             self.module: nn.Module = agent.actor

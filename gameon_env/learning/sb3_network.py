@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,36 @@ def coding_of(agent: BaseAlgorithm) -> ActionCoding:
     return coding
 
 
+def check_recorded(agent: BaseAlgorithm, mouse_scale_px: float | None, fps: float | None) -> None:
+    """Check that what was recorded so, or a policy that was made of it, means the same in the agent's environment.
+
+    Args:
+        agent: in an environment of named controls.
+        mouse_scale_px, fps: of the recordings; None where they are not known.
+
+    Raises:
+        PolicyError: the mouse scale differs, and with it what every recorded motion stands for. Other fps are only
+            warned about.
+    """
+    env = agent.get_env()
+    try:
+        played = {} if env is None else dict(env.get_attr("recording_metadata")[0])
+    except AttributeError:
+        return  # an environment that does not say
+    scale, rate = played.get("mouse_scale_px"), played.get("fps")
+    if None not in (scale, mouse_scale_px) and scale != mouse_scale_px:
+        raise PolicyError(
+            f"what was recorded has mouse_scale_px={mouse_scale_px:g}, the environment has {scale:g}: the agent's "
+            "mouse would move too far or too little. Use the same value in the profile, or record again"
+        )
+    if None not in (rate, fps) and rate != fps:
+        warnings.warn(
+            f"what was recorded has {fps:g} steps a second, the environment {rate:g}: make it with fps={fps:g}, or "
+            "take the recordings at its rate",
+            stacklevel=3,
+        )
+
+
 def linear_for(algorithm: str, env: VecEnv) -> int:
     """``linear`` of the network of an agent whose axes lean as a cloned policy's do; 0 where it has none."""
     if algorithm not in ("ppo", "a2c", "sac"):
@@ -162,6 +193,7 @@ def start_from_policy(agent: BaseAlgorithm, path: str | Path) -> None:
     spec, weights = read_policy(path)
     extractor, action_net, coding = cloned_parts(agent)
     _check_fits(spec, extractor, coding, path)
+    check_recorded(agent, spec.mouse_scale_px, spec.fps)
     body = {name: torch.from_numpy(np.array(array)) for name, array in weights.items() if not name.startswith("head.")}
     body[FIRST] = body[FIRST] * 255
     extractor.network.load_state_dict(body)

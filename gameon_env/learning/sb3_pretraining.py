@@ -19,7 +19,7 @@ from gameon_env.learning.sb3_batches import Batches
 from gameon_env.learning.sb3_demonstrations import Data, Demonstration, demonstrations, returns_of
 from gameon_env.learning.sb3_env import reward_scale_of
 from gameon_env.learning.sb3_losses import ImitationLoss
-from gameon_env.learning.sb3_network import CloneFeatures, coding_of
+from gameon_env.learning.sb3_network import CloneFeatures, check_recorded, coding_of
 from gameon_env.learning.steps import Steps
 from gameon_env.optional import require
 from wrappers.action_coding import Conversion
@@ -167,6 +167,7 @@ def prepare(agent: BaseAlgorithm, data: Data, config: PretrainConfig) -> Prepare
             f"the recordings are of the controls {list(steps.controls)}, the agent has {list(coding.controls)}: "
             "use recordings of this game, made with the same profile"
         )
+    check_recorded(agent, steps.mouse_scale_px, steps.fps)
     rng = np.random.default_rng(config.seed)
     training, validation = steps.split(config.validation_fraction, rng)
     returns = _returns(episodes, steps, float(getattr(agent, "gamma", 0.99)), reward_scale_of(agent.get_env()))

@@ -10,13 +10,17 @@ import numpy.typing as npt
 from gameon_env.errors import PolicyError
 from gameon_env.learning.sb3_demonstrations import Data, Demonstration, demonstrations
 from gameon_env.learning.sb3_env import reward_scale_of
-from gameon_env.learning.sb3_network import coding_of
+from gameon_env.learning.sb3_network import check_recorded, coding_of
 from gameon_env.optional import require
 from wrappers.action_coding import Conversion, recorded_vectors
 
 require("stable_baselines3", "Training agents")
 from stable_baselines3.common.base_class import BaseAlgorithm  # noqa: E402
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm  # noqa: E402
+
+
+class NoRewardsError(PolicyError):
+    """Recordings without rewards, from which a replay buffer cannot be filled."""
 
 
 def fill_replay_buffer(agent: BaseAlgorithm, data: Data) -> Conversion:
@@ -33,7 +37,8 @@ def fill_replay_buffer(agent: BaseAlgorithm, data: Data) -> Conversion:
         the actions that went in, and what the agent's kind of actions cannot say of the recordings.
 
     Raises:
-        PolicyError: an agent without a replay buffer, recordings without rewards, or a buffer that is too small for
+        NoRewardsError: recordings without rewards.
+        PolicyError: an agent without a replay buffer, or a buffer that is too small for
             a single step of each environment.
         TrajectoryError: recordings of other controls.
     """
@@ -52,10 +57,12 @@ def fill_replay_buffer(agent: BaseAlgorithm, data: Data) -> Conversion:
     episodes = demonstrations(data, (height, width))
     without = [str(episode.path) for episode in episodes if episode.rewards is None]
     if without:
-        raise PolicyError(
+        raise NoRewardsError(
             f"{without[0]} has no rewards, which a replay buffer needs: sessions have none. Record steps by "
             "RecordEpisode or gameon record --steps, or use pretrain(), which needs no rewards"
         )
+    for episode in episodes:
+        check_recorded(agent, episode.metadata.get("mouse_scale_px"), episode.fps)
     vectors = recorded_vectors(episodes, coding.controls)
     conversion = coding.to_actions(vectors)
     room = buffer.buffer_size * buffer.n_envs

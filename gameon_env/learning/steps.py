@@ -85,15 +85,18 @@ class Steps:
         sizes = [episode.video(np.arange(1)).shape[1:3] for episode in episodes]
         self.observation_size: tuple[int, int] = _common(sizes, "frame size", episodes)
 
-        later = round(latency_ms * (self.fps or 0) / 1000)
-        frames = [_answered(e, later) for e in episodes]
+        # Runs of sessions were read with it already, to the fraction of a step.
+        left_ms = [max(latency_ms - getattr(episode, "latency_ms", 0.0), 0.0) for episode in episodes]
+        laters = [round(ms * (self.fps or 0) / 1000) for ms in left_ms]
+        frames = [_answered(e, later) for e, later in zip(episodes, laters, strict=True)]
         if keep is not None:
-            frames = [f[wanted[f + later]] for f, wanted in zip(frames, keep, strict=True)]
-        self.inputs = np.concatenate([e.inputs[f + later] for e, f in zip(episodes, frames, strict=True)])
+            frames = [f[wanted[f + later]] for f, wanted, later in zip(frames, keep, laters, strict=True)]
+        answers = [f + later for f, later in zip(frames, laters, strict=True)]
+        self.inputs = np.concatenate([e.inputs[rows] for e, rows in zip(episodes, answers, strict=True)])
         self.inputs = self.inputs.astype(np.float32, copy=False)
         self.weights: npt.NDArray[np.float64] | None = None
         if weights is not None:
-            self.weights = np.concatenate([w[f + later] for f, w in zip(frames, weights, strict=True)]).astype(float)
+            self.weights = np.concatenate([w[rows] for w, rows in zip(weights, answers, strict=True)]).astype(float)
         self.episode_of = np.concatenate([np.full(len(f), number) for number, f in enumerate(frames)])
         self._frame_of = np.concatenate(frames)
         if not len(self.inputs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,17 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from gameon_env.learning.evaluation import RandomFresh, RandomHeld, Result, evaluate, score_table
+from gameon_env.data_processing.trajectory import load_episodes
+from gameon_env.learning.evaluation import (
+    RandomFresh,
+    RandomHeld,
+    Result,
+    evaluate,
+    recorded_result,
+    score_table,
+    tells_scores,
+)
+from wrappers import RecordEpisode
 
 CONTROLS = ("key:w", "key:s", "mouse:dx")
 
@@ -69,6 +80,23 @@ def test_the_score_is_the_last_readable_one() -> None:
 
 def test_without_a_score_the_rewards_count() -> None:
     assert evaluate(CountingEnv(tells_score=False), Forward(), [1]).scores == (60.0,)
+
+
+def test_scores_and_rewards_are_told_apart() -> None:
+    result = evaluate(CountingEnv(), Forward(), [1, 2])
+    assert (result.scores, result.returns) == ((590.0, 590.0), (60.0, 60.0))
+    assert result.by_rewards().scores == (60.0, 60.0)
+
+
+@pytest.mark.parametrize("tells_score", [True, False])
+def test_a_recording_is_compared_in_its_own_units(tmp_path: Path, tells_score: bool) -> None:
+    env = RecordEpisode(CountingEnv(tells_score=tells_score), tmp_path)
+    played = evaluate(env, Forward(), [1, 2])
+    env.close()
+    episodes = load_episodes(tmp_path)
+    assert tells_scores(episodes) == tells_score
+    assert recorded_result(episodes).scores == played.scores
+    assert recorded_result(episodes).returns == played.returns
 
 
 def test_an_environment_made_for_the_evaluation_is_closed_after_it() -> None:

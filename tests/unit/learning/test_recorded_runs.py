@@ -60,6 +60,17 @@ def test_steps_read_them_as_they_do_files(catalogue: Path) -> None:
     np.testing.assert_array_equal(read.stacks(np.array([0, 4])), stacks)
 
 
+def test_a_latency_counts_once(catalogue: Path, tmp_path: Path) -> None:
+    rate = 1e9 / PERIOD_NS
+    two_steps_ms = 2 * PERIOD_NS / 1e6
+    (read_so,) = load_runs(catalogue, sessions=["bb02"], fps=rate, size=SIZE, latency_ms=two_steps_ms)
+    (plain,) = load_runs(catalogue, sessions=["bb02"], fps=rate, size=SIZE)
+    shifted = Steps([plain], latency_ms=two_steps_ms).inputs
+    np.testing.assert_allclose(Steps([read_so], latency_ms=two_steps_ms).inputs[: len(shifted)], shifted, atol=1e-6)
+    both = Steps([read_so, plain], latency_ms=two_steps_ms)
+    np.testing.assert_allclose(both.inputs[-len(shifted) :], shifted, atol=1e-6)
+
+
 def test_a_policy_is_trained_on_sessions_by_the_command(
     catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ from gameon_env.learning.rl_run import RunFolder, RunSpec
 from gameon_env.learning.rl_settings import USUAL_OWN, Settings
 from gameon_env.learning.rl_training import train, training_env
 from gameon_env.learning.rl_warm_start import WarmStart, warm_start
-from gameon_env.learning.sb3 import coding_of, export_policy, make_agent
+from gameon_env.learning.sb3 import coding_of, export_policy, make_agent, make_sb3_env
 from tests.unit.learning.dot_env import SIZE, DotEnv, record
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -157,8 +157,8 @@ def test_a_signal_saves_and_ends(number: int, tmp_path: Path) -> None:
     assert result.over == "stopped"
     assert signal.getsignal(number) is before
     again = RunFolder.open(tmp_path / "run")
-    assert again.progress.steps == result.steps == 150
-    assert run(again, 200, resume=True).steps == 150 + 64
+    assert again.progress.steps == result.steps == 128  # of the last 22 nothing was learned
+    assert run(again, 200, resume=True).steps == 256
 
 
 def test_an_evaluation_without_an_end_is_given_up(tmp_path: Path) -> None:
@@ -231,6 +231,42 @@ def test_it_begins_from_a_policy_or_recordings_or_both(episodes: list[Episode], 
     assert any("replay buffer" in line for line in said)
 
 
+class Unrewarded:
+    """An episode as of a session."""
+
+    def __init__(self, episode: Episode) -> None:
+        self._episode = episode
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("rewards", "is_terminal"):
+            raise AttributeError(name)
+        return getattr(self._episode, name)
+
+
+def test_recordings_without_rewards_are_imitated(episodes: list[Episode]) -> None:
+    said: list[str] = []
+    plain: Any = [Unrewarded(episode) for episode in episodes]
+    for algorithm in ("sac", "dqn"):
+        chosen = spec(algorithm, clone_epochs=1, offline_steps=70)
+        agent: Any = make_agent(algorithm, training_env(chosen, Dots), seed=1, device="cpu", **SMALL[algorithm])
+        warm_start(agent, chosen.settings, WarmStart(data=plain), say=said.append, progress=False)
+        assert (agent.replay_buffer.size(), agent._n_updates) == (0, 0)
+        assert "the replay buffer begins empty" in said[-1]
+
+
+def test_rewards_that_never_differ_leave_the_clone_alone(episodes: list[Episode], tmp_path: Path) -> None:
+    class Worthless(Unrewarded):
+        @property
+        def rewards(self) -> Any:
+            return np.zeros_like(self._episode.rewards)
+
+    chosen = spec(clone_epochs=6)
+    agent = make_agent("ppo", training_env(chosen, Dots), seed=1, device="cpu", **SMALL["ppo"])
+    data: Any = [Worthless(episode) for episode in episodes]
+    warm_start(agent, chosen.settings, WarmStart(data=data), say=lambda _: None, progress=False)
+    assert _score(agent, tmp_path) > 0.8
+
+
 def _score(agent: Any, folder: Path) -> float:
     export_policy(agent, folder / "scored.safetensors")
     policy = Policy.load(folder / "scored.safetensors", device="cpu", sample_buttons=False, axis_decoding="mode")
@@ -256,6 +292,46 @@ def test_the_policy_of_an_off_policy_agent_does_what_the_agent_does(algorithm: s
         vector = policy.act(observation)
         np.testing.assert_allclose(vector, coding.to_vector(action[0]), atol=1e-3)
         observation, *_ = env.step(vector)
+
+
+def test_drawn_actions_repeat_with_their_seed(tmp_path: Path) -> None:
+    chosen = spec()
+    exclusive = replace(chosen, settings=replace(chosen.settings, exclusive=(("key:a", "key:d"),)))
+    agent = make_agent("ppo", training_env(exclusive, Dots), seed=3, device="cpu", **SMALL["ppo"])
+    export_policy(agent, tmp_path / "policy.safetensors")
+    policy = Policy.load(tmp_path / "policy.safetensors", device="cpu")
+    observation, _ = Dots().reset(seed=5)
+
+    def drawn(policy: Policy, seed: int) -> list[list[float]]:
+        policy.reset(seed)
+        return [policy.act(observation).tolist() for _ in range(20)]
+
+    assert drawn(policy, 7) == drawn(policy, 7) != drawn(policy, 8)
+    surest = Policy.load(tmp_path / "policy.safetensors", device="cpu", sample_buttons=False)
+    assert len({tuple(action) for action in drawn(surest, 7)}) == 1
+
+
+@pytest.mark.parametrize("actions", ["box", "discrete"])
+def test_the_policy_of_an_agent_with_other_actions_does_what_the_agent_does(actions: str, tmp_path: Path) -> None:
+    env = make_sb3_env(Dots, "ppo", actions=actions, observation_size=(SIZE, SIZE))
+    agent: Any = make_agent("ppo", env, seed=3, device="cpu", **SMALL["ppo"])
+    with torch.no_grad():
+        agent.policy.action_net.bias.copy_(torch.linspace(-0.8, 1.5, len(agent.policy.action_net.bias)))
+    export_policy(agent, tmp_path / "policy.safetensors")
+    policy = Policy.load(tmp_path / "policy.safetensors", device="cpu")
+    observation, _ = Dots().reset(seed=5)
+    batch = observation.transpose(2, 0, 1)[None]
+    if actions == "box":
+        action, _ = agent.predict(batch, deterministic=True)
+        np.testing.assert_allclose(policy.act(observation), coding_of(agent).to_vector(action[0]), atol=1e-3)
+    else:
+        policy.reset(1)
+        taken = [tuple(policy.act(observation)) for _ in range(400)]
+        shares = agent.policy.get_distribution(torch.from_numpy(batch)).distribution.probs[0].tolist()
+        for choice, share in enumerate(shares):
+            vector = tuple(coding_of(agent).to_vector(np.int64(choice)))
+            found = sum(np.allclose(vector, action, atol=1e-3) for action in taken) / len(taken)
+            assert found == pytest.approx(share, abs=0.1)
 
 
 def test_what_cannot_be_gone_on_with_is_said(tmp_path: Path) -> None:

@@ -251,6 +251,31 @@ def test_what_does_not_fit_is_said(episodes: list[Episode], tmp_path: Path) -> N
         pretrain(agent, episodes, PretrainConfig(minutes=1e-9), progress=False)
 
 
+def test_recordings_and_policies_of_another_mouse_or_rate_are_told(episodes: list[Episode], tmp_path: Path) -> None:
+    class Other(DotEnv):
+        scale, rate = 200.0, 15.0
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.recording_metadata |= {"fps": self.rate, "mouse_scale_px": self.scale}
+
+    class Quicker(Other):
+        scale, rate = 50.0, 30.0
+
+    export_policy(make_agent("ppo", environment("ppo"), device="cpu"), tmp_path / "policy.safetensors")
+    sac = make_agent("sac", make_sb3_env(Other, "sac", observation_size=(SIZE, SIZE)), device="cpu", **SMALL["sac"])
+    ppo = make_agent("ppo", make_sb3_env(Other, "ppo", observation_size=(SIZE, SIZE)), device="cpu")
+    with pytest.raises(PolicyError, match="recorded has mouse_scale_px=50, the environment has 200"):
+        fill_replay_buffer(sac, episodes)
+    with pytest.raises(PolicyError, match="recorded has mouse_scale_px=50, the environment has 200"):
+        pretrain(ppo, episodes, QUICK, progress=False)
+    with pytest.raises(PolicyError, match="recorded has mouse_scale_px=50, the environment has 200"):
+        start_from_policy(ppo, tmp_path / "policy.safetensors")
+    quicker = make_agent("ppo", make_sb3_env(Quicker, "ppo", observation_size=(SIZE, SIZE)), device="cpu")
+    with pytest.warns(UserWarning, match="15 steps a second, the environment 30: make it with fps=15"):
+        start_from_policy(quicker, tmp_path / "policy.safetensors")
+
+
 def test_no_file_is_unpickled(tmp_path: Path) -> None:
     env = environment("ppo")
     agent = make_agent("ppo", env, device="cpu", n_steps=32, batch_size=32)

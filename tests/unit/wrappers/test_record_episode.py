@@ -200,6 +200,7 @@ NESTED = spaces.Dict(
         spaces.Box(-1, 1, (4,), np.float32),
         spaces.Box(np.array([0, -5]), np.array([1, np.inf]), dtype=np.float64),
         spaces.Box(0, 255, (6, 7), np.uint8),
+        spaces.Box(-1, 1, (0,), np.float32),
         spaces.Box(0, 1, (60, 70), np.float32),
         spaces.Discrete(7),
         spaces.MultiBinary((2, 3)),
@@ -275,6 +276,43 @@ def test_a_space_without_a_fixed_shape_is_refused_at_once(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="Choose another output_dir"):
         RecordEpisode(NamedVectorEnv(), tmp_path / "file")
+
+
+def test_an_environment_that_resets_itself_is_recorded_on(tmp_path: Path, fmt: str) -> None:
+    env = RecordEpisode(gym.wrappers.Autoreset(NamedVectorEnv(steps=4)), tmp_path, format=fmt)
+    env.reset(seed=5)
+    play_on(env, 12)  # 4 steps, one that resets, 4 steps, one that resets, 2 of the third
+    env.close()
+    episodes = load_episodes(tmp_path)
+    assert [episode.num_steps for episode in episodes] == [4, 4, 2]
+    assert [episode.metadata["terminated"] for episode in episodes] == [True, True, False]
+    assert [episode.metadata["seed"] for episode in episodes] == [5, None, None]
+    assert [int(episode.video()[0].max()) for episode in episodes] == [0, 10, 20]
+
+
+def test_steps_after_the_end_are_no_episode(tmp_path: Path, fmt: str) -> None:
+    env = RecordEpisode(NamedVectorEnv(steps=4), tmp_path, format=fmt)
+    env.reset()
+    play_on(env, 4)
+    env.unwrapped.step_number = 3  # type: ignore[attr-defined]  # its end, once more
+    env.step(env.action_space.sample())
+    env.close()
+    assert [episode.num_steps for episode in load_episodes(tmp_path)] == [4]
+
+
+def test_numbers_of_numpy_are_no_hindrance(tmp_path: Path, fmt: str) -> None:
+    class Numbered(NamedVectorEnv):
+        def _observe(self) -> tuple[npt.NDArray[np.uint8], dict[str, Any]]:
+            frame, info = super()._observe()
+            return frame, {**info, "seed": np.int64(77), "raw_score": np.float32(2.5)}
+
+    made = Numbered()
+    made.metadata = {"render_modes": [], "render_fps": np.float64(30)}
+    env = RecordEpisode(made, tmp_path, format=fmt)
+    play(env)
+    env.close()
+    (episode,) = load_episodes(tmp_path)
+    assert (episode.metadata["seed"], episode.metadata["score"]) == (77, 2.5)
 
 
 def test_an_observation_unlike_its_space_is_refused(tmp_path: Path) -> None:
