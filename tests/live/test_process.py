@@ -49,7 +49,7 @@ def test_close_ends_the_group_descendants_and_deserters_that_ignore_term() -> No
     game.close(grace_s=0.1)
     game.close()
     assert game.pids() == set()
-    assert game.poll() == -9
+    assert game.poll() in (-9, 128 + 9)  # a shell that saw the end of its last child first
     assert not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids)
     assert not psutil.pid_exists(game.pid)  # collected: no zombie of ours
 

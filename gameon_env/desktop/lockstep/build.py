@@ -21,8 +21,8 @@ INSTALL = "apt-get install gcc libc6-dev"
 
 SHIM = (
     "shim.c", "process.c", "scheduler.c", "hooks_clock.c", "hooks_random.c", "hooks_threads.c", "hooks_conditions.c",
-    "hooks_futex.c", "hooks_files.c", "hooks_reads.c", "hooks_streams.c", "hooks_queues.c", "hooks_signals.c",
-    "hooks_home.c", "hooks_processes.c", "hooks_gl.c", "timers.c",
+    "hooks_futex.c", "hooks_files.c", "hooks_reads.c", "hooks_writes.c", "hooks_streams.c", "hooks_queues.c",
+    "hooks_signals.c", "hooks_home.c", "hooks_processes.c", "hooks_gl.c", "timers.c",
 )  # fmt: skip
 """What is loaded into the game."""
 

@@ -30,7 +30,7 @@ EXPORT void control_open(struct clock_state *state, uint64_t random, int64_t epo
 EXPORT void control_grant(struct clock_state *state, int64_t ns) {
     lockstep = state;
     lockstep_lock();
-    state->limit = ns == NEVER ? NEVER - 1 : state->limit + ns;
+    state->limit = ns == NEVER ? NEVER - 1 : state->limit + ns; /* see lockstep_is_free() */
     state->round++;
     __atomic_store_n(&state->idle, 0, __ATOMIC_SEQ_CST);
     lockstep_dispatch();

@@ -53,12 +53,16 @@ void shim_set_child(struct slot *child, int32_t pid);     /* it is that process;
 void shim_become(struct slot *me, int forked);
 void shim_end_thread(void);
 void shim_connected_to_x(int file);
+int shim_is_x(int file);
 void shim_sent(int file); /* something, perhaps to the X server */
+#define REALLY(until, clock) ((until) ? &(struct timespec[1]){shim_really_until(until, clock)}[0] : 0)
+struct timespec shim_really_until(const struct timespec *until, clockid_t clock); /* the same moment by the real clock */
 int64_t shim_base(clockid_t clock);
 void timers_forget(void);
 FILE *stream_of(int file); /* that reads it through us */
 ssize_t random_rest(int file, void *out, size_t size, ssize_t so_far);
 int is_ready(int file, short event);
+int wait_readable(struct slot *me, int file);
 int poll_file(struct slot *me, int file, short event, int64_t wake);
 int lock_mutex(struct slot *me, pthread_mutex_t *mutex, int64_t wake);
 int unlock_mutex(struct slot *me, pthread_mutex_t *mutex);

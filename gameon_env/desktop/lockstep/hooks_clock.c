@@ -29,7 +29,7 @@ int64_t shim_base(clockid_t clock) {
     }
 }
 
-/* The time that this clock shows. In a signal handler, or at exit, it stands still. */
+/* The time that this clock shows. In a signal handler it stands still. */
 static int64_t shown(struct slot *me, clockid_t clock) {
     return (me ? shim_read(me) : shim_now()) + shim_base(clock);
 }
@@ -106,7 +106,10 @@ HOOK int nanosleep(const struct timespec *wanted, struct timespec *left) {
 
 HOOK int clock_nanosleep(clockid_t clock, int flags, const struct timespec *wanted, struct timespec *left) {
     struct slot *me = ENTER("clock_nanosleep");
-    if (!me) return REAL(clock_nanosleep)(clock, flags, wanted, left);
+    if (!me) {
+        const struct timespec *until = flags & TIMER_ABSTIME ? REALLY(wanted, clock) : wanted;
+        return REAL(clock_nanosleep)(clock, flags, until, left);
+    }
     if (wanted->tv_sec < 0 || wanted->tv_nsec < 0 || wanted->tv_nsec > 999999999) return EINVAL;
     int absolute = flags & TIMER_ABSTIME;
     int64_t rest = sleep_until(me, absolute ? until_ns(wanted, clock) : after(to_ns(wanted)));

@@ -36,7 +36,7 @@ HOOK int pthread_cond_clockwait(
     const struct timespec *restrict until
 ) {
     struct slot *me = ENTER("pthread_cond_clockwait");
-    if (!me) return REAL(pthread_cond_clockwait)(condition, mutex, clock, until);
+    if (!me) return REAL(pthread_cond_clockwait)(condition, mutex, clock, REALLY(until, clock));
     return wait_condition(me, condition, mutex, until_ns(until, clock));
 }
 
@@ -44,8 +44,8 @@ HOOK int pthread_cond_timedwait(
     pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex, const struct timespec *restrict until
 ) {
     struct slot *me = ENTER("pthread_cond_timedwait");
-    if (!me) return REAL(pthread_cond_timedwait)(condition, mutex, until);
     clockid_t clock = condition->__data.__wrefs & COND_MONOTONIC ? CLOCK_MONOTONIC : CLOCK_REALTIME;
+    if (!me) return REAL(pthread_cond_timedwait)(condition, mutex, REALLY(until, clock));
     return wait_condition(me, condition, mutex, until_ns(until, clock));
 }
 
@@ -83,6 +83,31 @@ static int is_shared_semaphore(sem_t *semaphore) { return ((int *)semaphore)[2] 
 
 static uint64_t key_of(sem_t *semaphore) { return (uint64_t)semaphore | SEMAPHORE; }
 
+/* A collector of garbage stops the other threads by signals: their handlers run at once, whoever's turn it is, and post
+   a semaphore for which it then waits. */
+#define HANDLER_TAKES_NS 500000000
+static __thread int signalled;
+
+HOOK int pthread_kill(pthread_t thread, int number) {
+    struct slot *me = ENTER("pthread_kill");
+    int error = REAL(pthread_kill)(thread, number);
+    if (me && number && !error && thread != pthread_self()) signalled = 1;
+    return error;
+}
+
+/* Whether a handler of such a signal posts it. */
+static int handler_posts(struct slot *me, sem_t *semaphore) {
+    struct timespec until;
+    REAL(clock_gettime)(CLOCK_REALTIME, &until);
+    until = from_ns(to_ns(&until) + HANDLER_TAKES_NS);
+    me->real = 1;
+    int saved = errno, result = REAL(sem_timedwait)(semaphore, &until);
+    me->real = 0;
+    errno = saved;
+    signalled = !result;
+    return !result;
+}
+
 static int try_semaphore(void *semaphore) { return REAL(sem_trywait)(semaphore) == 0; }
 
 static int wait_semaphore(struct slot *me, sem_t *semaphore, int64_t wake) {
@@ -92,6 +117,7 @@ static int wait_semaphore(struct slot *me, sem_t *semaphore, int64_t wake) {
         return found > 0 ? 0 : -1;
     }
     while (REAL(sem_trywait)(semaphore) < 0) {
+        if (signalled && handler_posts(me, semaphore)) return 0;
         if (wake <= lockstep->now) {
             errno = ETIMEDOUT;
             return -1;
@@ -110,12 +136,12 @@ HOOK int sem_wait(sem_t *semaphore) {
 }
 HOOK int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restrict until) {
     struct slot *me = ENTER("sem_timedwait");
-    if (!me) return REAL(sem_timedwait)(semaphore, until);
+    if (!me) return REAL(sem_timedwait)(semaphore, REALLY(until, CLOCK_REALTIME));
     return wait_semaphore(me, semaphore, until_ns(until, CLOCK_REALTIME));
 }
 HOOK int sem_clockwait(sem_t *restrict semaphore, clockid_t clock, const struct timespec *restrict until) {
     struct slot *me = ENTER("sem_clockwait");
-    if (!me) return REAL(sem_clockwait)(semaphore, clock, until);
+    if (!me) return REAL(sem_clockwait)(semaphore, clock, REALLY(until, clock));
     return wait_semaphore(me, semaphore, until_ns(until, clock));
 }
 HOOK int sem_post(sem_t *semaphore) {

@@ -9,7 +9,6 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -18,10 +17,10 @@
 /* This thread waits for an answer of the X server, which costs the game no time. */
 static __thread int answering;
 
-/* A peer that reads what we write goes on by itself: wait for it, holding the turn. */
+/* The X server reads what we write by itself: wait for it, holding the turn. */
 static int writes(const struct pollfd *files, nfds_t count) {
     for (nfds_t i = 0; i < count; i++)
-        if (files[i].events & POLLOUT) return 1;
+        if (files[i].events & POLLOUT && shim_is_x(files[i].fd)) return 1;
     return 0;
 }
 
@@ -192,15 +191,6 @@ HOOK int connect(int file, const struct sockaddr *to, socklen_t length) {
     if (length >= offsetof(struct sockaddr_un, sun_path) + skipped + sizeof place - 1)
         if (!memcmp(path + skipped, place, sizeof place - 1)) shim_connected_to_x(file);
     return result;
-}
-
-HOOK ssize_t writev(int file, const struct iovec *parts, int count) {
-    if (lockstep) shim_sent(file);
-    return REAL(writev)(file, parts, count);
-}
-HOOK ssize_t sendmsg(int file, const struct msghdr *message, int flags) {
-    if (lockstep) shim_sent(file);
-    return REAL(sendmsg)(file, message, flags);
 }
 
 /* By xcb: an answer comes at once; so do the events that our own requests cause. */

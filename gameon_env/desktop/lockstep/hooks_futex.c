@@ -72,6 +72,11 @@ HOOK long syscall(long number, ...) {
     switch (number) {
     case SYS_futex: {
         struct slot *me = ENTER("futex");
+        if (!me && d && (b & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET) {
+            clockid_t clock = b & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC;
+            struct timespec until = shim_really_until((const struct timespec *)d, clock);
+            return REAL(syscall)(number, a, b, c, &until, e, f);
+        }
         if (!me) break;
         switch (b & FUTEX_CMD_MASK) {
         case FUTEX_WAIT:

@@ -143,6 +143,7 @@ static int look_wait(void *given) {
 }
 HOOK pid_t wait4(pid_t pid, int *status, int options, struct rusage *usage) {
     struct slot *me = ENTER("wait4");
+    if (me) process_settle();
     if (!me || options & WNOHANG) return REAL(wait4)(pid, status, options, usage);
     struct wait_call call = {pid, status, options, usage, 0};
     return shim_poll_on(me, NEVER, look_wait, &call) < 0 ? -1 : call.result;
@@ -165,6 +166,7 @@ static int look_waitid(void *given) {
 }
 HOOK int waitid(idtype_t kind, id_t id, siginfo_t *info, int options) {
     struct slot *me = ENTER("waitid");
+    if (me) process_settle();
     if (!me || options & WNOHANG) return REAL(waitid)(kind, id, info, options);
     siginfo_t own;
     struct waitid_call call = {kind, id, info ? info : &own, options, 0};

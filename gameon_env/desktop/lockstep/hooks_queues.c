@@ -25,7 +25,7 @@ HOOK ssize_t mq_timedreceive(
     mqd_t queue, char *restrict out, size_t size, unsigned *restrict priority, const struct timespec *restrict until
 ) {
     struct slot *me = ENTER("mq_timedreceive");
-    if (!me) return REAL(mq_timedreceive)(queue, out, size, priority, until);
+    if (!me) return REAL(mq_timedreceive)(queue, out, size, priority, REALLY(until, CLOCK_REALTIME));
     return wait_queue(me, queue, POLLIN, until) ? -1 : REAL(mq_receive)(queue, out, size, priority);
 }
 HOOK ssize_t mq_receive(mqd_t queue, char *out, size_t size, unsigned *priority) {
@@ -34,7 +34,7 @@ HOOK ssize_t mq_receive(mqd_t queue, char *out, size_t size, unsigned *priority)
 }
 HOOK int mq_timedsend(mqd_t queue, const char *in, size_t size, unsigned priority, const struct timespec *until) {
     struct slot *me = ENTER("mq_timedsend");
-    if (!me) return REAL(mq_timedsend)(queue, in, size, priority, until);
+    if (!me) return REAL(mq_timedsend)(queue, in, size, priority, REALLY(until, CLOCK_REALTIME));
     return wait_queue(me, queue, POLLOUT, until) ? -1 : REAL(mq_send)(queue, in, size, priority);
 }
 HOOK int mq_send(mqd_t queue, const char *in, size_t size, unsigned priority) {

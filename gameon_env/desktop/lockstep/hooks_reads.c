@@ -19,7 +19,7 @@ static int64_t receive_wake(int file) {
 }
 
 /* Returns 0 where the read may be made: there is something, or it does not wait. Otherwise -1, and errno is set. */
-static int wait_readable(struct slot *me, int file) {
+int wait_readable(struct slot *me, int file) {
     int saved = errno, flags = fcntl(file, F_GETFL);
     if (flags >= 0 && !(flags & O_NONBLOCK) && !is_ready(file, POLLIN)) {
         int64_t wake = receive_wake(file);

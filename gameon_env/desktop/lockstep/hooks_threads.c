@@ -2,6 +2,7 @@
  * follows it are one step: nobody comes between. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <threads.h>
@@ -14,20 +15,24 @@ struct start {
     struct slot *slot;
 };
 
-static void at_end(void *unused) {
-    (void)unused;
-    shim_end_thread();
+/* A thread leaves the clock in the last round of its destructors: what those tell other threads is told under it. */
+static pthread_key_t at_end;
+
+static void count_down(void *rounds) {
+    if ((intptr_t)rounds > 1)
+        pthread_setspecific(at_end, (void *)((intptr_t)rounds - 1));
+    else
+        shim_end_thread();
 }
+
+__attribute__((constructor(102))) static void prepare_ends(void) { pthread_key_create(&at_end, count_down); }
 
 static void *run(void *given) {
     struct start start = *(struct start *)given;
     shim_become(start.slot, 0);
     free(given);
-    void *result;
-    pthread_cleanup_push(at_end, 0);
-    result = start.run(start.argument);
-    pthread_cleanup_pop(1);
-    return result;
+    pthread_setspecific(at_end, (void *)PTHREAD_DESTRUCTOR_ITERATIONS);
+    return start.run(start.argument);
 }
 
 HOOK int pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*body)(void *), void *argument) {
@@ -76,13 +81,13 @@ HOOK int pthread_join(pthread_t thread, void **result) {
 }
 HOOK int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock, const struct timespec *until) {
     struct slot *me = ENTER("pthread_clockjoin_np");
-    if (!me) return REAL(pthread_clockjoin_np)(thread, result, clock, until);
+    if (!me) return REAL(pthread_clockjoin_np)(thread, result, clock, REALLY(until, clock));
     int error = await_end(me, thread, until ? until_ns(until, clock) : NEVER);
     return error ? error : REAL(pthread_join)(thread, result);
 }
 HOOK int pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *until) {
     struct slot *me = ENTER("pthread_timedjoin_np");
-    if (!me) return REAL(pthread_timedjoin_np)(thread, result, until);
+    if (!me) return REAL(pthread_timedjoin_np)(thread, result, REALLY(until, CLOCK_REALTIME));
     return pthread_clockjoin_np(thread, result, CLOCK_REALTIME, until);
 }
 HOOK int pthread_tryjoin_np(pthread_t thread, void **result) {
@@ -159,13 +164,13 @@ HOOK int pthread_mutex_lock(pthread_mutex_t *mutex) {
 
 HOOK int pthread_mutex_timedlock(pthread_mutex_t *restrict mutex, const struct timespec *restrict until) {
     struct slot *me = ENTER("pthread_mutex_timedlock");
-    if (!me) return REAL(pthread_mutex_timedlock)(mutex, until);
+    if (!me) return REAL(pthread_mutex_timedlock)(mutex, REALLY(until, CLOCK_REALTIME));
     return lock_mutex(me, mutex, until_ns(until, CLOCK_REALTIME));
 }
 
 HOOK int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until) {
     struct slot *me = ENTER("pthread_mutex_clocklock");
-    if (!me) return REAL(pthread_mutex_clocklock)(mutex, clock, until);
+    if (!me) return REAL(pthread_mutex_clocklock)(mutex, clock, REALLY(until, clock));
     return lock_mutex(me, mutex, until_ns(until, clock));
 }
 
@@ -211,26 +216,26 @@ HOOK int pthread_rwlock_wrlock(pthread_rwlock_t *lock) {
 }
 HOOK int pthread_rwlock_timedrdlock(pthread_rwlock_t *restrict lock, const struct timespec *restrict until) {
     struct slot *me = ENTER("pthread_rwlock_timedrdlock");
-    if (!me) return REAL(pthread_rwlock_timedrdlock)(lock, until);
+    if (!me) return REAL(pthread_rwlock_timedrdlock)(lock, REALLY(until, CLOCK_REALTIME));
     return lock_rw(me, lock, REAL(pthread_rwlock_tryrdlock), until_ns(until, CLOCK_REALTIME));
 }
 HOOK int pthread_rwlock_timedwrlock(pthread_rwlock_t *restrict lock, const struct timespec *restrict until) {
     struct slot *me = ENTER("pthread_rwlock_timedwrlock");
-    if (!me) return REAL(pthread_rwlock_timedwrlock)(lock, until);
+    if (!me) return REAL(pthread_rwlock_timedwrlock)(lock, REALLY(until, CLOCK_REALTIME));
     return lock_rw(me, lock, REAL(pthread_rwlock_trywrlock), until_ns(until, CLOCK_REALTIME));
 }
 HOOK int pthread_rwlock_clockrdlock(
     pthread_rwlock_t *restrict lock, clockid_t clock, const struct timespec *restrict until
 ) {
     struct slot *me = ENTER("pthread_rwlock_clockrdlock");
-    if (!me) return REAL(pthread_rwlock_clockrdlock)(lock, clock, until);
+    if (!me) return REAL(pthread_rwlock_clockrdlock)(lock, clock, REALLY(until, clock));
     return lock_rw(me, lock, REAL(pthread_rwlock_tryrdlock), until_ns(until, clock));
 }
 HOOK int pthread_rwlock_clockwrlock(
     pthread_rwlock_t *restrict lock, clockid_t clock, const struct timespec *restrict until
 ) {
     struct slot *me = ENTER("pthread_rwlock_clockwrlock");
-    if (!me) return REAL(pthread_rwlock_clockwrlock)(lock, clock, until);
+    if (!me) return REAL(pthread_rwlock_clockwrlock)(lock, clock, REALLY(until, clock));
     return lock_rw(me, lock, REAL(pthread_rwlock_trywrlock), until_ns(until, clock));
 }
 HOOK int pthread_rwlock_unlock(pthread_rwlock_t *lock) {

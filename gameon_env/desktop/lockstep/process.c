@@ -95,35 +95,6 @@ static void announce_end(int32_t pid) {
         }
 }
 
-static char *append(char *to, int32_t number) {
-    char digits[12];
-    int count = 0;
-    for (; number; number /= 10) digits[count++] = (char)('0' + number % 10);
-    while (count) *to++ = digits[--count];
-    return to;
-}
-
-/* The kernel's letter for what a thread does; 0 where it is gone. */
-static char doing(int32_t pid, int32_t tid) {
-    char path[64] = "/proc/", text[128];
-    char *at = append(path + 6, pid);
-    strcpy(at, "/task/");
-    strcpy(append(at + 6, tid), "/stat");
-    long file = lockstep_syscall(SYS_openat, AT_FDCWD, (long)path, O_RDONLY, 0);
-    if (file < 0) return 0;
-    long size = lockstep_syscall(SYS_read, file, (long)text, sizeof text - 1, 0);
-    lockstep_syscall(SYS_close, file, 0, 0, 0);
-    if (size <= 0) return 0;
-    text[size] = 0;
-    char *end = strrchr(text, ')');
-    return end ? end[2] : 0;
-}
-
-static int is_over(int32_t pid) {
-    char letter = doing(pid, pid);
-    return !letter || letter == 'Z' || letter == 'X';
-}
-
 static void moment(long ns) {
     struct timespec time = {0, ns};
     lockstep_syscall(SYS_nanosleep, (long)&time, 0, 0, 0);
@@ -135,7 +106,7 @@ int process_asleep(struct slot *me) {
     for (uint32_t i = 0; i < lockstep->used; i++) {
         struct slot *slot = &lockstep->slots[i];
         if (slot == me || slot->pid != own_pid || slot->looks || (slot->state != WAITING && slot->state != POLLING)) continue;
-        for (int tries = 0; tries < 1000 && doing(own_pid, slot->tid) != 'S'; tries++) moment(20000);
+        for (int tries = 0; tries < 1000 && lockstep_doing(own_pid, slot->tid) != 'S'; tries++) moment(20000);
         waiting = 1;
     }
     return waiting;
@@ -147,7 +118,7 @@ int process_settle(void) {
     for (int i = 0; i < MAX_DYING; i++) {
         int32_t pid = lockstep->dying[i];
         if (!pid || pid == own_pid) continue;
-        for (int tries = 0; tries < 4000 && !is_over(pid); tries++) moment(50000);
+        for (int tries = 0; tries < 4000 && !lockstep_is_over(pid); tries++) moment(50000);
         lockstep->dying[i] = 0;
         any = 1;
     }
@@ -183,7 +154,7 @@ struct slot *shim_child_slot(void) {
 static void end_process(void) {
     int32_t pid = getpid();
     if (!lockstep || ended || pid != own_pid) return;
-    ended = 1;
+    shim_stop_clock();
     busy++;
     lockstep_lock();
     announce_end(pid);
@@ -192,10 +163,11 @@ static void end_process(void) {
         if (slot->pid != pid || slot->state == FREE) continue;
         lockstep_drop(slot);
         __atomic_add_fetch(&slot->go, 1, __ATOMIC_SEQ_CST);
-        lockstep_futex(&slot->go, FUTEX_WAKE, INT_MAX, -1);
     }
     lockstep_offer();
     lockstep_unlock();
+    /* With the lock free: one that wakes may end the process at once, and whoever holds the lock then keeps it. */
+    for (uint32_t i = 0; i < lockstep->used; i++) lockstep_futex(&lockstep->slots[i].go, FUTEX_WAKE, INT_MAX, -1);
     busy--;
 }
 
@@ -223,9 +195,14 @@ void shim_connected_to_x(int file) {
     x_files[next++ % X_CONNECTIONS] = file;
 }
 
-void shim_sent(int file) {
+int shim_is_x(int file) {
     for (int i = 0; i < X_CONNECTIONS; i++)
-        if (x_files[i] == file) x_busy = 1;
+        if (x_files[i] == file) return 1;
+    return 0;
+}
+
+void shim_sent(int file) {
+    if (shim_is_x(file)) x_busy = 1;
 }
 
 /* The server is mostly done within less time than it takes to fall asleep. */
@@ -258,7 +235,7 @@ int settle_x(void) {
     for (int tries = 0; x_unread() && tries < 2000; tries++) a_while(tries);
     if (x_server <= 0) return 0;
     for (int tries = 0; tries < 1000; tries++) {
-        char letter = doing(x_server, x_server);
+        char letter = lockstep_doing(x_server, x_server);
         if (!letter) return 0;
         if (letter == 'S') break;
         a_while(tries);

@@ -14,6 +14,7 @@
 #define SPIN_COST_NS 5000    /* and then each takes this long, and longer after as many again, */
 #define SPIN_COST_MOST 40    /* up to so many times as long: a game that never waits does not draw for ever */
 #define LOOK_AFTER_NS 500000000LL
+#define LOOK_WHEN_FREE_NS 20000000LL
 
 __thread struct slot *mine __attribute__((tls_model("initial-exec")));
 __thread int busy __attribute__((tls_model("initial-exec")));  /* in here already: a signal came */
@@ -42,10 +43,12 @@ static void end_now(void) {
     if (!ended) lockstep_syscall(SYS_exit_group, 113, 0, 0, 0);
 }
 
-static void make_ready(struct slot *slot, int reason) {
-    slot->state = READY;
-    slot->reason = reason;
-    slot->order = ++lockstep->order;
+/* Where the game runs free, nobody else asks those who wait for files to look at them. */
+static void look_again(void) {
+    lockstep_lock();
+    lockstep->round++;
+    lockstep_offer();
+    lockstep_unlock();
 }
 
 /* Wait until it is this thread's turn. Returns 1 where a signal came first. */
@@ -55,21 +58,25 @@ int wait_turn(struct slot *me) {
         uint32_t go = __atomic_load_n(&me->go, __ATOMIC_SEQ_CST);
         if (__atomic_load_n(&lockstep->closed, __ATOMIC_SEQ_CST)) end_now();
         if (ended) { /* what runs at exit may wait for this thread: from here on in real time */
-            me->reason = BY_TIME;
+            me->reason = me->wake == NEVER ? BY_WAKE : BY_TIME;
             return interrupted;
         }
         if (__atomic_load_n(&lockstep->holder, __ATOMIC_SEQ_CST) == (int32_t)me->index) return interrupted;
         __atomic_store_n(&me->parked, 1, __ATOMIC_SEQ_CST);
-        long result = lockstep_futex(&me->go, FUTEX_WAIT, go, LOOK_AFTER_NS);
+        int free = lockstep_is_free();
+        long result = lockstep_futex(&me->go, FUTEX_WAIT, go, free ? LOOK_WHEN_FREE_NS : LOOK_AFTER_NS);
         __atomic_store_n(&me->parked, 0, __ATOMIC_SEQ_CST);
-        if (result == -ETIMEDOUT && controller_gone()) end_now();
+        if (result == -ETIMEDOUT && free)
+            look_again();
+        else if (result == -ETIMEDOUT && controller_gone())
+            end_now();
         int came = __atomic_load_n(&sending, __ATOMIC_SEQ_CST);
         if (result == -EINTR) __atomic_add_fetch(&signals_seen, 1, __ATOMIC_SEQ_CST);
         if (result == -EINTR && !interrupted) {
             last_signal = came;
             lockstep_lock();
             if (me->state == WAITING || me->state == POLLING) {
-                make_ready(me, BY_SIGNAL);
+                lockstep_ready(me, BY_SIGNAL);
                 interrupted = 1;
                 lockstep_offer();
             }
@@ -81,9 +88,7 @@ int wait_turn(struct slot *me) {
 static void ask_for_turn(struct slot *me) {
     lockstep_lock();
     if (lockstep->holder != (int32_t)me->index) {
-        me->state = READY;
-        me->reason = BY_START;
-        me->order = ++lockstep->order;
+        lockstep_ready(me, BY_START);
         lockstep_offer();
     }
     lockstep_unlock();
@@ -110,7 +115,31 @@ struct slot *shim_enter(const char *where) {
     return mine;
 }
 
-int64_t shim_now(void) { return lockstep ? lockstep->now : 0; }
+static int64_t stopped_ns, stopped_real_ns;
+
+static int64_t real_ns(clockid_t clock) {
+    struct timespec t;
+    lockstep_syscall(SYS_clock_gettime, clock, (long)&t, 0, 0);
+    return to_ns(&t);
+}
+
+/* From here on this process is not under the clock any more, which for it goes on in real time. */
+void shim_stop_clock(void) {
+    stopped_ns = lockstep->now;
+    stopped_real_ns = real_ns(CLOCK_MONOTONIC);
+    ended = 1;
+}
+
+int64_t shim_now(void) {
+    if (!lockstep) return 0;
+    return stopped_real_ns ? stopped_ns + real_ns(CLOCK_MONOTONIC) - stopped_real_ns : lockstep->now;
+}
+
+struct timespec shim_really_until(const struct timespec *until, clockid_t clock) {
+    if (!lockstep) return *until;
+    int64_t left = until_ns(until, clock) - shim_now();
+    return left > NEVER / 2 ? *until : from_ns(real_ns(clock) + (left > 0 ? left : 0));
+}
 
 static int64_t cost_of_look(void) {
     unsigned times = ++reads / SPIN_READS;
@@ -122,7 +151,7 @@ static int pass_turn(struct slot *me, int state, uint64_t key, int64_t wake, uin
     if (ended) {
         struct timespec moment = {0, 1000000};
         lockstep_syscall(SYS_nanosleep, (long)&moment, 0, 0, 0);
-        return BY_TIME;
+        return wake == NEVER ? BY_WAKE : BY_TIME;
     }
     busy = 1;
     reads = 0;
@@ -179,13 +208,13 @@ int shim_wake(struct slot *me, uint64_t key, int count, uint32_t bits) {
                 first = slot;
         }
         if (!first) break;
-        make_ready(first, BY_WAKE);
+        lockstep_ready(first, BY_WAKE);
         woken++;
     }
     for (uint32_t i = 0; i < lockstep->used && key & SHARED; i++) { /* all of them: they look for themselves */
         struct slot *slot = &lockstep->slots[i];
         if (slot->state != WAITING || slot->pid == me->pid || !(slot->key & SHARED)) continue;
-        make_ready(slot, BY_WAKE);
+        lockstep_ready(slot, BY_WAKE);
         if (woken < count) woken++;
     }
     lockstep_unlock();
@@ -199,7 +228,7 @@ void shim_cancel(struct slot *me, uint64_t handle) {
     for (uint32_t i = 0; i < lockstep->used; i++) {
         struct slot *slot = &lockstep->slots[i];
         if (slot->pid != me->pid || slot->handle != handle) continue;
-        if (slot->state == WAITING || slot->state == POLLING) make_ready(slot, BY_CANCEL);
+        if (slot->state == WAITING || slot->state == POLLING) lockstep_ready(slot, BY_CANCEL);
     }
     lockstep_unlock();
     busy = 0;

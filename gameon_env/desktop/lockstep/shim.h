@@ -15,6 +15,7 @@ extern int32_t own_pid;                /* a child of vfork shares this memory, a
 extern volatile int ended;             /* this process is over, but for what runs at exit */
 
 int wait_turn(struct slot *me);
+void shim_stop_clock(void);
 int controller_gone(void);
 void process_attach(void);
 int process_settle(void); /* wait for processes that are about to end; whether there was one */

@@ -62,6 +62,10 @@ void lockstep_unlock(void);
 void lockstep_dispatch(void);
 void lockstep_offer(void);
 void lockstep_drop(struct slot *slot);
+void lockstep_ready(struct slot *slot, int32_t reason);
+int lockstep_is_free(void);
+int lockstep_is_over(int32_t pid);
+char lockstep_doing(int32_t pid, int32_t tid);
 long lockstep_futex(uint32_t *word, int operation, uint32_t value, int64_t timeout_ns);
 
 #endif
