@@ -8,7 +8,6 @@ folder, from where ``gameon export reacture`` takes them.
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -36,12 +35,11 @@ from gameon_env.export.reacture_known import identity_of, look_up
 from gameon_env.export.reacture_rows import rows_at
 from gameon_env.export.reacture_video import write_lossless
 from gameon_env.games.profile import load_profile, profile_paths
-from gameon_env.recording.catalogue import Catalogue
 from gameon_env.recording.catalogue_rows import SessionEntry
+from gameon_env.recording.import_folder import catalogue_for_import, import_folder, move_in
 from gameon_env.recording.model import VIDEO_FILE, FrameRow, Gap, SessionEnd, SessionInfo, Who
 from gameon_env.recording.original_media import copy_file
 from gameon_env.recording.session import Session
-from gameon_env.recording.session_folder import new_session_folder
 from gameon_env.recording.session_writer import SessionWriter
 from gameon_env.recording.verification import media_checksums
 
@@ -107,26 +105,19 @@ def import_reacture(
     """
     files = find_reacture_files(path)
     identity = identity_of(files.data)
-    with Catalogue(data_dir) as catalogue:
-        if not catalogue.sessions():  # a new one beside folders that were copied here
-            catalogue.reindex()
+    with catalogue_for_import(data_dir) as catalogue:
         dataset = ReActureDataset(files.metadata, partial=partial, warn=False)
         known = look_up(catalogue, identity, dataset.metadata, len(dataset))
         if known.whole is not None:
             return ImportedReActure(files.prefix, known.whole.game, "there already", known.whole.folder)
         info = _info(identity, dataset, who)
-        folder = new_session_folder(catalogue.data_dir, info.game, datetime.fromisoformat(info.started_at))
-        try:
-            imported = _fill(folder, dataset, info)
-            imported = replace(imported, notes=imported.notes + tuple(map(_shorter, known.shorter)))
-            copy_file(files.metadata, folder / KEPT_METADATA)
-            copy_file(files.data, folder / KEPT_ROWS)
-            copy_file(files.timestamps, folder / KEPT_TIMES)
-            catalogue.add(folder)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        return imported
+        with import_folder(catalogue, identity) as filled:
+            imported = _fill(filled, dataset, info)
+            copy_file(files.metadata, filled / KEPT_METADATA)
+            copy_file(files.data, filled / KEPT_ROWS)
+            copy_file(files.timestamps, filled / KEPT_TIMES)
+            folder = move_in(filled, catalogue, info.game, datetime.fromisoformat(info.started_at))
+        return replace(imported, folder=folder, notes=imported.notes + tuple(map(_shorter, known.shorter)))
 
 
 def _fill(folder: Path, dataset: ReActureDataset, info: SessionInfo) -> ImportedReActure:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 from gameon_env.errors import AudioError, SessionError, StorageError, VideoError
 from gameon_env.recording.catalogue import Catalogue
+from gameon_env.recording.import_folder import catalogue_for_import, import_folder, move_in
 from gameon_env.recording.model import AUDIO_FILES, VIDEO_FILE, FrameRow, SessionEnd, SessionInfo, Stream
 from gameon_env.recording.original_events import Tally, Translation
 from gameon_env.recording.original_media import BroughtVideo, bring_sound, bring_video, copy_file
 from gameon_env.recording.original_store import OriginalSession, OriginalStore
 from gameon_env.recording.session import Session
-from gameon_env.recording.session_folder import new_session_folder
 from gameon_env.recording.session_writer import SessionWriter
 from gameon_env.recording.verification import media_checksums
 
@@ -74,7 +73,7 @@ def import_original(path: str | Path, data_dir: str | Path | None = None) -> Ite
         SessionError: the database is damaged or foreign, or the catalogue cannot be used.
         StorageError: the disk is full, or cannot be written; sessions yielded before that are complete.
     """
-    with OriginalStore(Path(path)) as store, _catalogue(data_dir) as catalogue:
+    with OriginalStore(Path(path)) as store, catalogue_for_import(data_dir) as catalogue:
         known = {entry.id: entry.folder for entry in catalogue.sessions()}
         for session in store.sessions():
             if session.identity in known:
@@ -90,22 +89,10 @@ def import_original(path: str | Path, data_dir: str | Path | None = None) -> Ite
             yield imported
 
 
-def _catalogue(data_dir: str | Path | None) -> Catalogue:
-    catalogue = Catalogue(data_dir)
-    if not catalogue.sessions():  # a new one beside folders that were copied here
-        catalogue.reindex()
-    return catalogue
-
-
 def _import(store: OriginalStore, session: OriginalSession, catalogue: Catalogue) -> Imported:
-    folder = new_session_folder(catalogue.data_dir, session.game, session.started)
-    try:
-        imported = _fill(store, session, folder)
-        catalogue.add(folder)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return imported
+    with import_folder(catalogue, session.identity) as filled:
+        imported = _fill(store, session, filled)
+        return replace(imported, folder=move_in(filled, catalogue, session.game, session.started))
 
 
 def _fill(store: OriginalStore, session: OriginalSession, folder: Path) -> Imported:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from gameon_env.export.reacture_export import export_to_reacture
 from gameon_env.export.reacture_import import KEPT_METADATA, KEPT_ROWS, import_reacture
 from gameon_env.export.reacture_video import write_lossless
 from gameon_env.recording.catalogue import Catalogue
+from gameon_env.recording.recovery import recover_sessions
 from gameon_env.recording.session import Session
 from gameon_env.recording.verification import verify
 from tests.unit.export.reacture_download import (
@@ -227,6 +231,30 @@ def test_rows_stay_in_the_sessions_folder(ours: Download, tmp_path: Path) -> Non
     folder = import_reacture(ours.folder, tmp_path / "data").folder
     assert (folder / KEPT_ROWS).read_bytes() == ours.paths["data.jsonl"].read_bytes()
     assert (folder / KEPT_METADATA).read_bytes() == ours.paths["metadata.json"].read_bytes()
+
+
+KILLED = """
+import os, sys
+from gameon_env.export.reacture_import import import_reacture
+def end(event, args):
+    if event == "shutil.copyfile" and str(args[0]).endswith(sys.argv[3]):
+        os.kill(os.getpid(), 9)
+sys.addaudithook(end)
+import_reacture(sys.argv[1], sys.argv[2])
+"""
+
+
+def test_a_killed_import_is_none(ours: Download, tmp_path: Path) -> None:
+    for part in ("metadata.json", "data.jsonl", "timestamps.npy"):
+        data_dir = tmp_path / part
+        command = [sys.executable, "-c", KILLED, str(ours.folder), str(data_dir), part]
+        assert subprocess.run(command).returncode == -signal.SIGKILL
+        assert recover_sessions(data_dir) == []
+        imported = import_reacture(ours.folder, data_dir)
+        assert imported.result == "imported"
+        assert list((data_dir / "sessions").iterdir()) == [imported.folder]
+        assert (imported.folder / KEPT_ROWS).read_bytes() == ours.paths["data.jsonl"].read_bytes()
+        assert verify(imported.folder) == []
 
 
 @pytest.mark.parametrize("part", ["metadata.json", "data.jsonl", "frames.npy", "timestamps.npy"])

@@ -6,8 +6,11 @@ import hashlib
 import json
 import math
 import shutil
+import signal
 import sqlite3
 import struct
+import subprocess
+import sys
 import wave
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,7 +26,10 @@ from gameon_env.cli import make_app
 from gameon_env.data_processing.video_reader import VideoReader
 from gameon_env.errors import SessionError
 from gameon_env.recording.catalogue import Catalogue
+from gameon_env.recording.import_folder import import_folder
 from gameon_env.recording.original_gameon import LEFT_OVER_FILE, Imported, import_original
+from gameon_env.recording.original_store import OriginalStore
+from gameon_env.recording.recovery import recover_sessions
 from gameon_env.recording.session import Session
 from gameon_env.recording.verification import verify
 
@@ -208,6 +214,60 @@ def test_twice_is_once_wherever_the_original_lies(store: Store, tmp_path: Path) 
         log.unlink()
     assert [each.result for each in import_original(tmp_path / "moved", tmp_path / "mine")] == ["there already"] * 2
     assert len(list((tmp_path / "mine" / "sessions").iterdir())) == 2
+
+
+KILLED = """
+import os, sys
+from gameon_env.recording.original_gameon import import_original
+left = int(sys.argv[3])
+def count(event, args):
+    global left
+    if event in ("open", "os.rename", "os.remove", "shutil.copyfile", "sqlite3.connect", "os.mkdir", "os.rmdir"):
+        if event != "open" or str(args[0]).startswith(sys.argv[2]):
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), 9)
+sys.addaudithook(count)
+print([each.result for each in import_original(sys.argv[1], sys.argv[2])])
+"""
+
+
+def test_an_import_killed_at_any_moment_is_none(store: Store, tmp_path: Path) -> None:
+    """Each file operation of an import is its last one once."""
+    film(store.folder() / "video.mp4")
+    store.session()
+    store.connection.close()
+    for moment in range(1, 200, 3):
+        mine = tmp_path / str(moment)
+        command = [sys.executable, "-c", KILLED, str(store.path), str(mine), str(moment)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        before = [found.outcome for found in recover_sessions(mine)]
+        assert before in ([], ["whole"]), moment
+        (imported,) = import_original(store.path, mine)
+        assert imported.result == ("there already" if before else "imported"), moment
+        assert imported.folder is not None
+        left = [path for path in (mine / "sessions").iterdir() if any(path.iterdir())]  # an empty one is no session
+        assert left == [imported.folder], moment
+        assert verify(imported.folder) == []
+        with Session(imported.folder) as session:
+            assert session.counts == {"frames": 30, "dropped": 0, "events": 9}
+    assert done.stdout.strip() == "['imported']"
+    assert moment > 20
+
+
+def test_what_another_process_imports_now_is_left_to_it(store: Store, tmp_path: Path) -> None:
+    store.session(video_path=None)
+    with OriginalStore(store.path) as original, Catalogue(tmp_path / "mine") as catalogue:
+        (session,) = original.sessions()
+        with import_folder(catalogue, session.identity) as filled:
+            (report,) = import_original(store.path, tmp_path / "mine")
+            assert report.result == "failed"
+            assert "another process imports" in report.notes[0]
+            assert filled.is_dir()
+    one(store.bring(tmp_path / "mine")).close()
 
 
 def test_an_older_database_lacks_columns_and_tables(tmp_path: Path) -> None:
