@@ -153,8 +153,10 @@ def _stage(session: Session, end: SessionEnd, cuts: Sequence[Span]) -> Redaction
     numbers: Sequence[int | None] = ()
     if session.counts["frames"]:
         _link(session.video, stage / VIDEO_FILE)
-        # A time of the video may be rounded: a microsecond more on each side, and the rows follow what was cut.
-        numbers = redact_video(stage / VIDEO_FILE, [(a - _US, b + _US) for a, b in cuts]).frames
+        table = session.frames()
+        # The rows say when a frame was; a microsecond more on each side for those who looked it up in the video.
+        spans = [(a - _US, b + _US) for a, b in cuts]
+        numbers = redact_video(stage / VIDEO_FILE, spans, table.t_ns[table.video_frame >= 0]).frames
     elif session.video.is_file():
         _link(session.video, stage / VIDEO_FILE)
     rows: list[AudioClockRow] = []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from gameon_env.data_processing.video_fragments import Fragments, description, find_fragments
 from gameon_env.data_processing.video_reader import VideoReader
@@ -17,6 +18,9 @@ from gameon_env.errors import StorageError, VideoError
 from gameon_env.recording.video import VideoWriter
 from gameon_env.recording.video_encoder import EncodedFrame, Encoder
 from gameon_env.recording.video_file import VideoFile
+
+APART_NS = 1_000_000
+"""A video's times are whole units of its own, mostly microseconds. A frame farther from its row is damage."""
 
 _FOURCC = {b"avc1": "h264", b"hev1": "hevc", b"hvc1": "hevc", b"av01": "av1"}
 
@@ -38,7 +42,9 @@ class VideoRedaction:
     encoded_again: int
 
 
-def redact_video(path: str | Path, spans: Sequence[tuple[int, int]]) -> VideoRedaction:
+def redact_video(
+    path: str | Path, spans: Sequence[tuple[int, int]], times_ns: npt.NDArray[np.int64] | None = None
+) -> VideoRedaction:
     """Cut spans of time out of a video: rewritten without any frame of them, it takes the place of the old file.
 
     The times of the other frames stay. A frame shows until the next one, so also the last frame *before* a span is
@@ -47,16 +53,18 @@ def redact_video(path: str | Path, spans: Sequence[tuple[int, int]]) -> VideoRed
     Args:
         path: the video; one of our own keeps its codec, one of others becomes h264 (and loses any sound in it).
         spans: ``(start_ns, end_ns)`` each, the end excluded, on the clock of the frames' times.
+        times_ns: ``(N,) int64``, of its frames, where others count than the file's own.
 
     Raises:
-        VideoError: the video cannot be read.
+        VideoError: the video cannot be read, or its times are others than the given by more than a millisecond.
         StorageError: the new file cannot be written; the old one is unchanged.
     """
     path = Path(path)
     with VideoReader(path) as reader:
+        times_ns = reader.times_ns if times_ns is None else _checked(times_ns, reader)
         keep = np.ones(len(reader), bool)
         for start_ns, end_ns in spans:
-            keep &= (reader.times_ns < start_ns) | (reader.times_ns >= end_ns)
+            keep &= (times_ns < start_ns) | (times_ns >= end_ns)
         numbers = np.cumsum(keep) - 1
         frames = tuple(int(number) if kept else None for number, kept in zip(numbers, keep, strict=True))
         if keep.all():
@@ -79,6 +87,21 @@ def redact_video(path: str | Path, spans: Sequence[tuple[int, int]]) -> VideoRed
             part.unlink(missing_ok=True)
             raise
     return VideoRedaction(path, frames, int((~keep).sum()), again)
+
+
+def _checked(times_ns: npt.NDArray[np.int64], reader: VideoReader) -> npt.NDArray[np.int64]:
+    if len(times_ns) != len(reader):
+        raise VideoError(
+            f"{reader.path} holds {len(reader)} frames, and its session {len(times_ns)}: gameon recover it first, then "
+            "redact it"
+        )
+    apart_ns = np.abs(times_ns - reader.times_ns).max(initial=0)
+    if apart_ns > APART_NS:
+        raise VideoError(
+            f"{reader.path} shows frames up to {apart_ns / 1e9:.3f} s from where its session has them: which of them a "
+            "span is about is not certain. Bring the session in anew from where it came, or delete it"
+        )
+    return times_ns
 
 
 def _rewrite(reader: VideoReader, keep: np.ndarray, part: Path, found: Fragments) -> int:

@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gameon_env.cli import make_app
+from gameon_env.data_processing.video_reader import VideoReader
 from gameon_env.datasets.recordings import find_recordings
 from gameon_env.datasets.session_recording import SessionRecording
 from gameon_env.errors import DatasetError, StorageError
@@ -26,6 +27,7 @@ from gameon_env.export.reacture_import import KEPT_METADATA, KEPT_ROWS, import_r
 from gameon_env.export.reacture_video import write_lossless
 from gameon_env.recording.catalogue import Catalogue
 from gameon_env.recording.recovery import recover_sessions
+from gameon_env.recording.redaction import redact
 from gameon_env.recording.session import Session
 from gameon_env.recording.verification import verify
 from tests.unit.export.reacture_download import (
@@ -35,6 +37,7 @@ from tests.unit.export.reacture_download import (
     marked,
     original_download,
     our_download,
+    picture,
     state,
 )
 from tests.unit.recording.small_session import small_disk
@@ -313,6 +316,32 @@ def test_a_full_disk_leaves_nothing(ours: Download, tmp_path: Path) -> None:
         with pytest.raises(StorageError):
             import_reacture(ours.folder, folder / "data")
         assert list((folder / "data").rglob("video.mp4")) == []
+
+
+@pytest.mark.parametrize("pause_us", [1_999_999_999, 2_000_000_000, 2_500_000_000, 9_000_000_001])
+def test_a_video_keeps_its_times_over_a_long_pause(tmp_path: Path, pause_us: int) -> None:
+    pictures = [picture(i, 32, 48) for i in range(90)]
+    times_us = [12_345 + 100_000 * i + pause_us * (i >= 40) for i in range(90)]
+    write_lossless(tmp_path / "video.mp4", (32, 48), pictures, times_us)
+    with VideoReader(tmp_path / "video.mp4") as video:
+        assert np.abs(video.times_ns // 1000 - times_us).max() <= 1
+        for i in (39, 40, 41, *range(0, 90, 13)):
+            assert np.array_equal(video.frame(i), pictures[i])
+
+
+def test_what_came_after_a_long_pause_can_be_cut_out(ours: Download, tmp_path: Path) -> None:
+    ours.times[12:] += 2_500_000
+    for i, row in enumerate(ours.rows[12:24], 12):
+        row["timestamp_ms"] = float(ours.times[i])
+    imported = import_reacture(ours.write(), tmp_path / "data")
+    assert verify(imported.folder) == []
+    assert redact(imported.folder, [(2501.25, 2501.75)]).frames == 5
+    assert verify(imported.folder) == []
+    with Session(imported.folder) as session, VideoReader(session.video) as video:
+        assert len(video) == session.counts["frames"] == 19
+        kept = [i for i in range(24) if not 2501.25 <= ours.times[i] / 1000 < 2501.75]
+        for number, i in enumerate(kept):
+            assert np.abs(video.frame(number).astype(int) - ours.frames[i]).mean() < 10
 
 
 def test_an_unwritable_video_is_told(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from gameon_env.data_processing.audio_clock import AudioClock
 from gameon_env.data_processing.audio_reader import AudioReader
 from gameon_env.data_processing.video_reader import VideoReader
-from gameon_env.errors import SessionError, StorageError
+from gameon_env.errors import SessionError, StorageError, VideoError
 from gameon_env.events import InputEvent
 from gameon_env.recording.model import AudioClockRow, FrameRow, Health
 from gameon_env.recording.redaction import finish_redaction, redact, redaction_pending
@@ -305,6 +305,24 @@ def test_what_cannot_be_redacted_is_said(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(SessionError, match="no session"):
         redact(tmp_path / "nothing", [(0, 1)])
     assert not finish_redaction(folder)
+
+
+def test_rows_say_what_is_cut_and_a_video_of_other_times_is_refused(folder: Path) -> None:
+    def move(after_ns: int, by_ns: int) -> None:
+        with closing(sqlite3.connect(folder / "session.db")) as database, database:
+            database.execute("UPDATE frames SET t_ns = t_ns + ? WHERE t_ns >= ?", (by_ns, after_ns))
+
+    move(3 * SECOND, 500_000)
+    assert redact(folder, [(2.0, 3.0003)]).frames == 25  # the frame at 3.0005 s, in the video at 3 s, stays
+    move(4 * SECOND, -SECOND)
+    before = all_bytes(folder)
+    with pytest.raises(VideoError, match=r"up to 1\.000 s from where its session has them"):
+        redact(folder, [(5, 6)])
+    assert all_bytes(folder) == before
+    with closing(sqlite3.connect(folder / "session.db")) as database, database:
+        database.execute("DELETE FROM frames WHERE t_ns >= ?", (6 * SECOND,))
+    with pytest.raises(VideoError, match="gameon recover it first"):
+        redact(folder, [(5, 6)])
 
 
 def test_a_full_disk_leaves_it_as_it_was(recorded: Path, tmp_path: Path) -> None:
