@@ -31,17 +31,24 @@ def reindex(connection: sqlite3.Connection, data_dir: Path) -> Reindexed:
     """Read all folders under ``<data_dir>/sessions`` anew; an entry whose folder cannot be read stays as it is."""
     before = {entry.id: entry for entry in select_entries(connection, data_dir)}
     found, unread, problems = _read_folders(data_dir, {entry.folder for entry in before.values()})
-    stay = [entry for entry in before.values() if entry.id not in found and entry.folder in unread]
-    gone = [entry for entry in before.values() if entry.id not in found and entry.folder not in unread]
     with connection:
         connection.execute("BEGIN IMMEDIATE")
+        now = {entry.id: entry for entry in select_entries(connection, data_dir)}
+        # What other programs changed while the folders were read is newer than what was read.
+        newer = {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
+        taken = {now[key].folder for key in newer if key in now}
+        old = [entry for entry in before.values() if entry.id not in newer and entry.id not in found]
+        stay, gone = [e for e in old if e.folder in unread], [e for e in old if e.folder not in unread]
+        read = [entry for entry in found.values() if entry.id not in newer and entry.folder not in taken]
         connection.executemany("DELETE FROM sessions WHERE id = ?", [(entry.id,) for entry in gone])
-        connection.execute("UPDATE sessions SET folder = id || '/moving'")  # two folders may have changed names
-        for entry in [*found.values(), *stay]:
+        # Two folders may have changed names.
+        moving = [(entry.id,) for entry in [*read, *stay]]
+        connection.executemany("UPDATE sessions SET folder = id || '/moving' WHERE id = ?", moving)
+        for entry in [*read, *stay]:
             upsert_entry(connection, entry, relative_name(entry.folder, data_dir))
     return Reindexed(
-        added=tuple(entry.folder.name for entry in found.values() if entry.id not in before),
-        changed=tuple(e.folder.name for e in found.values() if e.id in before and e != before[e.id]),
+        added=tuple(entry.folder.name for entry in read if entry.id not in before),
+        changed=tuple(e.folder.name for e in read if e.id in before and e != before[e.id]),
         gone=tuple(entry.folder.name for entry in gone),
         problems=tuple(problems),
     )

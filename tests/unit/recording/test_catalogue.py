@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from gameon_env.errors import SessionError, StorageError, UnknownNameError
 from gameon_env.recording.catalogue import Catalogue
+from gameon_env.recording.reindex import Reindexed
 from gameon_env.recording.session import Session
 from gameon_env.recording.session_folder import new_session_folder
 from gameon_env.recording.session_writer import SessionWriter
@@ -121,6 +124,30 @@ def test_reindex_follows_what_was_done_by_hand(data: Path) -> None:
         assert len(done.problems) == 2
         assert catalogue.find("1a1b").folder == third  # its entry stays as it was
         assert len(names(catalogue)) == 3
+
+
+def test_reindex_leaves_what_others_change_meanwhile(data: Path) -> None:
+    def reindexed() -> Reindexed:
+        with Catalogue(data) as catalogue:
+            return catalogue.reindex()
+
+    with Catalogue(data) as others, ThreadPoolExecutor(1) as pool:
+        first, second, third = others.sessions()
+        with closing(sqlite3.connect(second.folder / "session.db", isolation_level=None)) as held:
+            held.execute("BEGIN EXCLUSIVE")  # its folders are being read until this ends
+            running = pool.submit(reindexed)
+            time.sleep(0.5)
+            added = others.add(record(data / "sessions" / "zz new", id="f00d"))
+            others.tag(third.id, "good")
+            others.delete(first.id)
+            assert not running.done()
+            held.execute("ROLLBACK")
+        done = running.result()
+        assert (done.added, done.changed, done.gone) == ((), (), ())
+        entries = others.sessions()
+        assert sorted(entry.id for entry in entries) == [second.id, third.id, added.id]
+        assert all(entry.present for entry in entries)
+        assert others.find(third.id).tags == ("good",)
 
 
 def test_of_two_copies_the_known_one_stays(data: Path) -> None:
