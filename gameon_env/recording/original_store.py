@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from gameon_env.errors import SessionError
 
@@ -128,17 +128,21 @@ class OriginalStore:
         """Where a file of a session is now, or None.
 
         The database has its path from the folder in which the recorder was started, which nobody knows: it is looked
-        for from the database's folder upwards, and by the names of its folder and itself.
+        for from the database's folder upwards, and by the names of its folder and itself. A database may come from a
+        stranger: what is no recording by its name, or leads elsewhere, is not looked for.
         """
         stored = session.columns.get(column)
         default = {"video_path": "video.mp4"}.get(column, f"{column.removesuffix('_path')}.wav")
-        parts = _parts(str(stored)) if stored else (default,)
+        path = _pure_path(str(stored) if stored else default)
+        if not path.name or ".." in path.parts:
+            return None
         endings = VIDEO_ENDINGS if column == "video_path" else (".wav",)
-        for candidate in self._places(session, parts):
-            for ending in dict.fromkeys((candidate.suffix, *endings)):
-                path = candidate.with_suffix(ending) if ending else candidate
-                if path.is_file():
-                    return path
+        given = (path.suffix,) if path.suffix.lower() in endings else ()
+        for candidate in self._places(session, path):
+            for ending in dict.fromkeys((*given, *endings)):
+                found = candidate.with_suffix(ending)
+                if found.is_file():
+                    return found
         return None
 
     def close(self) -> None:
@@ -151,19 +155,22 @@ class OriginalStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _places(self, session: OriginalSession, parts: tuple[str, ...]) -> Iterator[Path]:
+    def _places(self, session: OriginalSession, path: PurePath) -> Iterator[Path]:
         above = [self.path.parent.absolute(), *self.path.parent.absolute().parents]
+        parts = path.parts[1:] if path.anchor else path.parts
         named = parts[-2:] if len(parts) > 1 else ()
-        if named:
-            for folder in above[:4]:
-                yield folder.joinpath(*parts)  # an absolute path stays what it is
         stamp = session.started.astimezone().strftime("%Y%m%d_%H%M%S")
+        if named and not path.anchor:
+            for folder in above[:4]:
+                yield folder.joinpath(*parts)
+        elif parts[-3:-2] == ("sessions",) and parts[-2].endswith(f"_{stamp}"):
+            yield Path(*path.parts)
         for folder in above[:2]:
             for home in (folder / "sessions", folder / "data" / "sessions", folder):
                 if named:
                     yield home.joinpath(*named)
                 for same_time in sorted(home.glob(f"*_{stamp}")):
-                    yield same_time / parts[-1]
+                    yield same_time / path.name
 
     def _identity(self, row: Mapping[str, object]) -> tuple[str, int]:
         """What makes a session itself: its game, its start and its events; not its number, its files, its notes."""
@@ -237,10 +244,10 @@ def _columns_of(connection: sqlite3.Connection, path: Path) -> dict[str, set[str
     return columns
 
 
-def _parts(stored: str) -> tuple[str, ...]:
-    """The parts of a path that another system may have written."""
+def _pure_path(stored: str) -> PurePath:
+    """A path that another system may have written."""
     windows = "\\" in stored or stored[1:2] == ":"
-    return (PureWindowsPath(stored) if windows else PurePosixPath(stored)).parts
+    return PureWindowsPath(stored) if windows else PurePosixPath(stored)
 
 
 def _number(value: object) -> float | None:

@@ -314,11 +314,36 @@ def test_files_are_found_from_any_folder(store: Store, tmp_path: Path, stored: s
         assert session.counts["frames"] == 30
 
 
-def test_an_absolute_path_is_taken_as_it_is(store: Store, tmp_path: Path) -> None:
-    film(tmp_path / "elsewhere.mp4")
-    store.session(video_path=str(tmp_path / "elsewhere.mp4"))
+def test_an_absolute_path_to_its_recording_is_taken_as_it_is(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "another disk" / "sessions" / "Game_20231127_143022"
+    folder.mkdir(parents=True)
+    film(folder / "video.mp4")
+    store.session(video_path=str(folder / "video.mp4"))
     with one(store.bring(tmp_path / "mine")) as session:
         assert session.counts["frames"] == 30
+
+
+def test_other_files_that_a_database_names_are_not_copied(store: Store, tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    sound(private / "song.wav")
+    film(private / "video.mp4")
+    (store.folder() / "id_rsa").write_text("secret")
+    (private / "video").write_text("secret")
+    for stored in (
+        private / "video.mp4", private / "video", "../private/video.mp4", "data/../../private/video.mp4",
+        "data/sessions/Game_20231127_143022/id_rsa", store.folder() / "id_rsa", "/", "..", "/video.mp4",
+    ):  # fmt: skip
+        store.session(video_path=str(stored), system_audio_path=str(private / "song.wav"))
+        store.connection.execute("UPDATE sessions SET game_name = game_name || id WHERE game_name = 'Game'")
+        store.connection.commit()
+    imported = store.bring(tmp_path / "mine")
+    assert len(imported) == 9
+    for report in imported:
+        assert (report.result, report.frames_in) == ("imported", 0)
+        assert report.folder is not None
+        assert [path.name for path in report.folder.iterdir()] == ["session.db"]
+        assert [note.split(":")[0] for note in report.notes] == ["video", "system_audio"]
 
 
 @pytest.mark.parametrize("game", ["Half-Life 2: Episode One", 'a/b\\c*?"<>|', "ゼルダ", "..", "x" * 300])
