@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -15,7 +16,8 @@ KEY = "recording_process"
 
 def this_process() -> dict[str, Any]:
     """What tells this process from all others, also later ones with the same number."""
-    return {"host": platform.node(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+    mark = {"host": platform.node(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+    return mark | _kernel_start(os.getpid())
 
 
 def recording_elsewhere(metadata: Mapping[str, Any]) -> int | None:
@@ -24,8 +26,30 @@ def recording_elsewhere(metadata: Mapping[str, Any]) -> int | None:
     if not isinstance(mark, Mapping) or mark.get("host") != platform.node() or mark.get("pid") == os.getpid():
         return None
     try:
-        process = psutil.Process(int(mark["pid"]))
-        alive = process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - float(mark["started"])) < 1
-    except (psutil.NoSuchProcess, KeyError, TypeError, ValueError):
+        pid = int(mark["pid"])
+        return pid if _is_alive(pid, mark) else None
+    except psutil.AccessDenied:  # it is there, and may be the one
+        return pid
+    except (psutil.Error, KeyError, TypeError, ValueError):
         return None
-    return process.pid if alive else None
+
+
+def _is_alive(pid: int, mark: Mapping[str, Any]) -> bool:
+    process = psutil.Process(pid)
+    if process.status() == psutil.STATUS_ZOMBIE:
+        return False
+    found = _kernel_start(pid)
+    if found and "boot" in mark:
+        return found == {name: mark.get(name) for name in found}
+    return bool(abs(process.create_time() - float(mark["started"])) < 1)
+
+
+def _kernel_start(pid: int) -> dict[str, Any]:
+    """When a process started, where the kernel says it in ticks since its boot (``man 5 proc``: field 22 of ``stat``):
+    the time of day, which psutil makes of it, moves when somebody sets the clock. Empty elsewhere."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return {}
+    return {"boot": boot, "ticks": int(fields[19])} if len(fields) > 19 else {}
