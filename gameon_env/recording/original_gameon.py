@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from gameon_env.recording.catalogue import Catalogue
 from gameon_env.recording.import_folder import catalogue_for_import, import_folder, move_in
 from gameon_env.recording.model import AUDIO_FILES, VIDEO_FILE, FrameRow, SessionEnd, SessionInfo, Stream
 from gameon_env.recording.original_events import Tally, Translation
-from gameon_env.recording.original_media import BroughtVideo, bring_sound, bring_video, copy_file
+from gameon_env.recording.original_media import BroughtVideo, bring_sound, bring_video, copy_file, fits, video_length_s
 from gameon_env.recording.original_store import OriginalSession, OriginalStore
 from gameon_env.recording.session import Session
 from gameon_env.recording.session_writer import SessionWriter
@@ -97,11 +98,12 @@ def _import(store: OriginalStore, session: OriginalSession, catalogue: Catalogue
 
 def _fill(store: OriginalStore, session: OriginalSession, folder: Path) -> Imported:
     missing: list[str] = []
-    video = _bring_video(store, session, folder, missing)
     counted = Translation()
     for _ in counted.events(store.events(session.number)):
         counted.left_over.clear()
     tally = counted.tally
+    session = _timed(store, session, tally.last_ns / 1e9)
+    video = _bring_video(store, session, folder, missing)
     info = _info(session, video, tally)
     writer = SessionWriter.create(folder, info, note=str(session.columns.get("notes") or ""))
     try:
@@ -122,6 +124,20 @@ def _fill(store: OriginalStore, session: OriginalSession, folder: Path) -> Impor
     )  # fmt: skip
     _check(imported, session)
     return imported
+
+
+def _timed(store: OriginalStore, session: OriginalSession, last_s: float) -> OriginalSession:
+    """With the one of its spans that its video fits; where none does, that its last event comes closest to."""
+    if len(session.spans) < 2:
+        return session
+    source, length_s = store.file(session, "video_path"), 0.0
+    if source is not None:
+        with suppress(VideoError):  # told when it is brought
+            length_s = video_length_s(source)
+    lasting = {(ended - begun).total_seconds(): (begun, ended) for begun, ended in reversed(session.spans)}
+    fitting = [lasts_s for lasts_s in lasting if fits(length_s, lasts_s)]
+    lasts_s = min(fitting or lasting, key=lambda lasts_s: abs(lasts_s - (length_s if fitting else last_s)))
+    return replace(session, span=lasting[lasts_s])
 
 
 def _check(imported: Imported, session: OriginalSession) -> None:

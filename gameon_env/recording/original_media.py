@@ -80,6 +80,20 @@ def bring_video(source: Path, target: Path, lasts_s: float | None) -> BroughtVid
     return BroughtVideo(brought, size, codec.removeprefix("lib"), len(times), how)
 
 
+def video_length_s(source: Path) -> float:
+    """How long a video shows its frames.
+
+    Raises:
+        VideoError: it cannot be read.
+    """
+    return _length_s(_times(source))
+
+
+def fits(length_s: float, lasts_s: float) -> bool:
+    """Whether a video of this length may be of a session that lasted so long, without being stretched."""
+    return abs(lasts_s - length_s) < max(STRETCH_FROM_S, STRETCH_FROM * lasts_s)
+
+
 def bring_sound(source: Path, target: Path, stream: Stream) -> list[AudioClockRow] | None:
     """Make the 16-bit WAV file ``target`` of ``source``. Returns the times of its seconds, from 0; None where the
     source is a bare header, and nothing is made.
@@ -132,11 +146,13 @@ def _times(path: Path) -> npt.NDArray[np.int64]:
 def _scale(times: npt.NDArray[np.int64], lasts_s: float | None) -> float:
     if not lasts_s or len(times) < 2:
         return 1.0
-    # The last frame is shown for as long as the others are.
-    length_s = float(times[-1] - times[0]) / 1e9 * len(times) / (len(times) - 1)
-    if abs(lasts_s - length_s) < max(STRETCH_FROM_S, STRETCH_FROM * lasts_s):
-        return 1.0
-    return lasts_s / length_s
+    length_s = _length_s(times)
+    return 1.0 if fits(length_s, lasts_s) else lasts_s / length_s
+
+
+def _length_s(times: npt.NDArray[np.int64]) -> float:
+    """The last frame is shown for as long as the others are."""
+    return float(times[-1] - times[0]) / 1e9 * len(times) / (len(times) - 1) if len(times) > 1 else 0.0
 
 
 def _look(source: Path) -> tuple[str, bool]:

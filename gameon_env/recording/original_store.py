@@ -10,10 +10,11 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from gameon_env.errors import SessionError
+from gameon_env.recording.original_times import Span, other_spans, read_time
 
 VIDEO_ENDINGS = (".mp4", ".avi", ".mkv")
 _NEEDED = {"sessions": {"id", "game_name", "start_time"}, "input_events": {"session_id", "timestamp_ms"}}
@@ -44,11 +45,13 @@ class OriginalSession:
         columns: the row as it is.
         identity: hexadecimal; the same wherever the store is moved to.
         events: how many rows of ``input_events`` belong to it.
+        span: when it began and ended, where something else says so than its two times: one of :attr:`spans`.
     """
 
     columns: Mapping[str, object]
     identity: str
     events: int
+    span: Span | None = None
 
     @property
     def number(self) -> int:
@@ -65,12 +68,16 @@ class OriginalSession:
     @property
     def started(self) -> datetime:
         """The original stores local time without saying which: this machine's is taken."""
-        return _time(self.columns["start_time"], f"session {self.number}: start_time")
+        if self.span is not None:
+            return self.span[0]
+        return read_time(self.columns["start_time"], f"session {self.number}: start_time")
 
     @property
     def ended(self) -> datetime | None:
+        if self.span is not None:
+            return self.span[1]
         end = self.columns.get("end_time")
-        return _time(end, f"session {self.number}: end_time") if end else None
+        return read_time(end, f"session {self.number}: end_time") if end else None
 
     @property
     def duration_s(self) -> float | None:
@@ -78,6 +85,16 @@ class OriginalSession:
         if self.ended is not None:
             return max(0.0, (self.ended - self.started).total_seconds())
         return self.number_in("duration_seconds")
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """When it may have begun and ended: as its two times say, and then as they may be meant otherwise."""
+        if self.ended is None:
+            return ()
+        columns, first = self.columns, (self.started, self.ended)
+        return first, *other_spans(
+            columns["start_time"], columns["end_time"], self.number_in("duration_seconds"), first
+        )
 
     def number_in(self, column: str) -> float | None:
         """A column that holds a number, or None where it is empty, text, or not there."""
@@ -257,12 +274,3 @@ def _number(value: object) -> float | None:
         return float(str(value)) if value is not None else None
     except ValueError:
         return None
-
-
-def _time(value: object, where: str) -> datetime:
-    try:
-        if isinstance(value, (int, float)):
-            return datetime.fromtimestamp(value, UTC)
-        return datetime.fromisoformat(str(value)).astimezone(UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise SessionError(f"{where} is {value!r}, expected a time such as 2023-11-27T14:30:22") from error

@@ -11,8 +11,9 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import time
 import wave
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
@@ -32,6 +33,7 @@ from gameon_env.recording.original_store import OriginalStore
 from gameon_env.recording.recovery import recover_sessions
 from gameon_env.recording.session import Session
 from gameon_env.recording.verification import verify
+from tests.unit.recording.small_session import SECOND
 
 SESSIONS = """
 CREATE TABLE sessions (
@@ -107,7 +109,13 @@ class Store:
         return list(import_original(path or self.path, into))
 
 
-def film(path: Path, frames: int = 30, fps: int = 30, codec: str = "libx264", options: dict[str, str] | None = None):  # type: ignore[no-untyped-def]
+def film(
+    path: Path,
+    frames: int = 30,
+    fps: int | Fraction = 30,
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+):  # type: ignore[no-untyped-def]
     """A small video; frame i is grey with the level ``8 * i``."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps, options=options or {})
@@ -116,7 +124,7 @@ def film(path: Path, frames: int = 30, fps: int = 30, codec: str = "libx264", op
         for i in range(frames):
             picture = np.full((48, 64, 3), 8 * i % 256, np.uint8)
             frame = av.VideoFrame.from_ndarray(picture, "rgb24")
-            frame.pts, frame.time_base = i, Fraction(1, fps)
+            frame.pts, frame.time_base = i, 1 / Fraction(fps)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
@@ -134,6 +142,15 @@ def sound(path: Path, seconds: float = 1.0, rate: int = 8000) -> bytes:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "original")
+
+
+@pytest.fixture
+def central_europe(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -421,6 +438,47 @@ def test_a_video_that_runs_too_fast_is_stretched_to_the_session(store: Store, tm
         assert np.array_equal(video.times_ns, session.frames().t_ns)
         assert "stretched 12.000 x" in imported[0].notes[0]
         assert int(video.frame(20).mean()) == pytest.approx(160, abs=8)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "column_s", "began", "lasted_s"),
+    [
+        ("2025-10-26T02:10:00", "2025-10-26T03:10:00", 3600, "2025-10-26T01:10:00", 3600),  # in the second such hour
+        ("2025-10-26T02:10:00", "2025-10-26T03:10:00", 3600, "2025-10-26T00:10:00", 7200),  # in the first
+        ("2025-10-26T01:50:00", "2025-10-26T02:10:00", 1200, "2025-10-25T23:50:00", 4800),
+        ("2025-10-26T01:50:00", "2025-10-26T02:10:00", 1200, "2025-10-25T23:50:00", 1200),
+        ("2025-03-30T01:30:00", "2025-03-30T03:30:00", 7200, "2025-03-30T00:30:00", 3600),
+        ("2025-03-30T01:30:00", "2025-03-30T03:30:00", 7200, "2025-03-30T00:30:00", 7200),  # where no such hour is
+    ],
+)
+@pytest.mark.parametrize("filmed", [True, False])
+def test_a_session_in_the_night_when_the_clocks_change(
+    store: Store, tmp_path: Path, central_europe: None, start: str, end: str, column_s: int, began: str, lasted_s: int,
+    filmed: bool,
+) -> None:  # fmt: skip
+    if filmed:
+        film(store.folder() / "video.mp4", frames=lasted_s // 60, fps=Fraction(1, 60))
+    rows: list[Row] = [(i * 1000, "keyboard", "w", ("press", "release")[i % 2], 1.0, None, None) for i in (2, 3)]
+    rows.append(((lasted_s - 40) * 1000, "keyboard", "d", "press", 1.0, None, None))
+    store.session(rows, start_time=start, end_time=end, duration_seconds=column_s)
+    imported = store.bring(tmp_path / "mine")
+    with one(imported) as session:
+        assert session.info.started_at == f"{began}.000000+00:00"
+        assert session.end is not None
+        assert session.end.duration_ns == lasted_s * SECOND
+        assert not any("stretched" in note for note in imported[0].notes)
+
+
+def test_a_video_that_fits_no_reading_of_that_night_is_stretched(
+    store: Store, tmp_path: Path, central_europe: None
+) -> None:
+    film(store.folder() / "video.mp4")
+    rows: list[Row] = [(3_590_000, "keyboard", "w", "press", 1.0, None, None)]
+    store.session(rows, start_time="2025-10-26T02:10:00", end_time="2025-10-26T03:10:00", duration_seconds=3600)
+    imported = store.bring(tmp_path / "mine")
+    with one(imported) as session:
+        assert "3600.000 x to the session's 3600.0 s" in imported[0].notes[0]
+        assert session.info.started_at == "2025-10-26T01:10:00.000000+00:00"
 
 
 @pytest.mark.parametrize("status", ["recording", "failed"])
