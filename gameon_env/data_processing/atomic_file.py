@@ -8,6 +8,7 @@ beside the data, and only then over the data. Whoever opens the file after a kil
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import struct
@@ -19,6 +20,9 @@ PAGE = 4096
 _MAGIC = b"GAMEON-REDO-1\n\0\0"
 _HEAD = struct.Struct("<16sIQ")  # magic, CRC-32 of the payload, length of the payload
 _PIECE = struct.Struct("<QI")  # offset in the file, length
+
+_NO_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.ENOSYS)
+"""What file systems say that cannot wait for a folder: VirtualBox's shared folders, some 9p mounts."""
 
 
 def redo_path(path: Path) -> Path:
@@ -196,13 +200,20 @@ class AtomicFile(io.RawIOBase):
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a new name in ``folder`` outlive a power cut, where the system lets a folder be opened."""
+    """Make a new name in ``folder`` outlive a power cut, where the system and the file system can do that.
+
+    Raises:
+        OSError: the disk failed.
+    """
     try:
         fd = os.open(folder, os.O_RDONLY)
     except PermissionError:  # Windows, whose file systems need no such thing
         return
     try:
         os.fsync(fd)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
     finally:
         os.close(fd)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from gameon_env.data_processing.atomic_file import sync_folder
 from gameon_env.errors import SessionError, StorageError
 from gameon_env.recording.database import explained, open_database
 from gameon_env.recording.model import AUDIO_FILES, DATABASE_FILE, VIDEO_FILE
@@ -62,9 +63,9 @@ def _swap(folder: Path, stage: Path) -> None:
         for name in (*AUDIO_FILES.values(), VIDEO_FILE):
             if (stage / name).exists():
                 (stage / name).replace(folder / name)
-        _sync(folder)
+        sync_folder(folder)
         (stage / DATABASE_FILE).replace(folder / DATABASE_FILE)
-        _sync(folder)
+        sync_folder(folder)
     (stage / PLAN).unlink()
 
 
@@ -93,23 +94,11 @@ def _mark_unfinished(path: Path) -> None:
 
 def write_plan(stage: Path, removed: Sequence[str]) -> None:
     """All new files are there: from now on the redaction is finished. ``removed``: names in the folder that go."""
-    _sync(stage)
+    sync_folder(stage)
     part = stage / f"{PLAN}.part"
     with part.open("w", encoding="utf-8") as file:
         json.dump({"removed": list(removed)}, file)
         file.flush()
         os.fsync(file.fileno())
     part.replace(stage / PLAN)
-    _sync(stage)
-
-
-def _sync(folder: Path) -> None:
-    """Names reach the disk, where folders can be waited for (not on Windows)."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(stage)

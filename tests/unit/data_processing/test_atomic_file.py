@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import shutil
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gameon_env.data_processing import atomic_file
-from gameon_env.data_processing.atomic_file import AtomicFile, has_redo, redo_path
+from gameon_env.data_processing.atomic_file import AtomicFile, has_redo, redo_path, sync_folder
 from gameon_env.data_processing.trajectory import STEP_COLUMNS, Column, load_episodes, open_writer, recover, zero_row
 
 writes = st.lists(
@@ -160,3 +162,21 @@ def test_a_full_disk_is_kept_as_the_error_and_closing_still_works(tmp_path: Path
             file.check()
         file.close()
     assert path.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no file system here that cannot wait for folders")
+def test_a_file_system_that_cannot_wait_for_folders_is_no_error() -> None:
+    folder = os.open("/proc", os.O_RDONLY)
+    with pytest.raises(OSError, match="Invalid argument"):
+        os.fsync(folder)
+    os.close(folder)
+    sync_folder(Path("/proc"))
+
+
+def test_a_disk_that_fails_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(OSError, match="Input/output"):
+        sync_folder(tmp_path)

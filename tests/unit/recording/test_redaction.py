@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sqlite3
+import stat
 import struct
 from contextlib import closing
 from pathlib import Path
@@ -339,3 +342,19 @@ def test_a_full_disk_leaves_it_as_it_was(recorded: Path, tmp_path: Path) -> None
         (disk / "ballast").unlink()
         redact(folder, [SPAN])
         assert verify(folder) == []
+
+
+def test_on_a_file_system_that_cannot_wait_for_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, refused = os.fsync, []
+
+    def fsync(file: int) -> None:
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            refused.append(file)
+            raise OSError(errno.EINVAL, "Invalid argument")  # as on folders that VirtualBox shares
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    redact(folder, [SPAN])
+    assert len(refused) == 4
+    assert verify(folder) == []
+    assert not redaction_pending(folder)
