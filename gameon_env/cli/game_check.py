@@ -77,6 +77,9 @@ def print_verdict(seen: Determinism, console: Console) -> None:
     console.print(f"Speed: {seen.steps_per_s:.0f} steps/s, {seen.times_real_time:.1f} x real time")
     if not seen.actions_matter:
         console.print("Other actions give the same frames: no action reaches the game, or this is a menu or a film")
+    if seen.unread:
+        names = ", ".join(f"readers.{name}" for name in seen.unread)
+        console.print(f"Nothing was ever read by {names}: compare it with the game's picture")
     if seen.same:
         console.print("Deterministic: the same seed and actions gave the same frames, rewards and ends in all runs")
     else:
@@ -97,6 +100,7 @@ def as_data(seen: Determinism) -> dict[str, object]:
         "lockstep": True,
         "deterministic": seen.same,
         "actions_matter": seen.actions_matter,
+        "unread": list(seen.unread),
         "fps": seen.fps,
         "steps_per_s": round(seen.steps_per_s, 1),
         "times_real_time": round(seen.times_real_time, 2),

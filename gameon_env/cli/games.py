@@ -68,17 +68,35 @@ def command(
       [training.ppo]                  # Stable-Baselines3's hyperparameters, and value_steps, sharpness ...
       learning_rate = 5e-5
     \b
-      [readers.score]                 # kinds: digits bar color template unchanged exit log python
+      [readers.score]                 # a number: NAME is what reward, score, ready ... are about
       kind = "digits"
-      region = [10, 10, 120, 24]      # left, top, width, height
-      font = "mygame_digits.png"      # made by: gameon teach
+      region = [10, 10, 120, 24]      # left, top, width, height in the game's own picture (env.render())
+      font = "mygame_digits.png"      # made by: gameon teach, which tells ink and tolerance too
+      characters = "0123456789"       # those in the font, in its order
+      [readers.health]
+      kind = "bar"                    # 0 to 1: how much of its length shows the colour
+      region = [10, 40, 200, 12]
+      color = [60, 220, 60]           # red, green, blue; tolerance = 60 levels of each
+      direction = "right"             # the way it fills, or up
       [readers.over]
-      kind = "color"
+      kind = "color"                  # 1 where fraction = 0.5 of the region shows it, within tolerance = 30
       region = [200, 200, 240, 80]
       color = [200, 30, 30]
+      [readers.menu]
+      kind = "template"               # 1 where the picture is found in the region, by threshold = 0.9
+      image = "mygame_menu.png"       # a PNG beside the profile
+      region = [0, 0, 640, 100]
+      [readers.stuck]
+      kind = "unchanged"              # 1 when the region has looked the same for so long
+      seconds = 5
+      [readers.gone]
+      kind = "exit"                   # 1 when the game has ended by itself, without an error
       [readers.playing]
-      kind = "log"                    # the last line that matches: its first group, or 1
-      pattern = "level .* begins"
+      kind = "log"                    # the last line of its output that matches: its first group, or 1
+      pattern = "level .* begins"     # file = "x.log": of this file in the game's HOME instead
+      [readers.own]
+      kind = "python"
+      function = "my_module:read"     # yours, which is given a GameView and returns a number or None
     \b
       [[reward]]
       reader = "score"
@@ -95,7 +113,7 @@ def command(
       [[reset.steps]]
       wait = 0.5                      # seconds
       [[reset.steps]]
-      until = "playing"               # a reader that becomes 1, within seconds = 10
+      until = "playing"               # a reader that becomes 1; after seconds = 10 it goes on without
       [[reset.start_steps]]           # the same, done after each launch
       tap = "key:enter"
     """

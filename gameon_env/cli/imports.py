@@ -16,6 +16,7 @@ from gameon_env.cli.console import open_console
 from gameon_env.errors import DatasetError
 from gameon_env.export.reacture_files import find_downloads
 from gameon_env.export.reacture_import import ImportedReActure, import_reacture
+from gameon_env.recording.model import Who
 from gameon_env.recording.original_gameon import Imported, import_original
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -26,6 +27,9 @@ _STYLES = {"imported": "green", "there already": "", "failed": "red"}
 class _Player(StrEnum):
     HUMAN = "human"
     AGENT = "agent"
+
+
+_WHO: dict[_Player, Who] = {_Player.HUMAN: "human", _Player.AGENT: "agent"}
 
 
 @app.callback()
@@ -68,7 +72,7 @@ def reacture(
         list[Path], typer.Argument(help="The files of downloads (one of each is enough), or folders of them.")
     ],
     data_dir: Annotated[Path | None, typer.Option(help="Where the sessions go: $GAMEON_DATA_DIR or ./data.")] = None,
-    who: Annotated[_Player, typer.Option(help="Who played.")] = _Player.HUMAN,
+    who: Annotated[_Player | None, typer.Option(help="Who played; as the files say without it.")] = None,
     partial: Annotated[bool, typer.Option(help="Of files that were cut short, import what is whole.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
@@ -93,9 +97,7 @@ def reacture(
     for metadata in downloads:
         name = metadata.stem.replace("_metadata", "")  # with the mark of a browser's copy
         try:
-            imported = import_reacture(
-                metadata, data_dir, who="agent" if who is _Player.AGENT else "human", partial=partial
-            )
+            imported = import_reacture(metadata, data_dir, who=None if who is None else _WHO[who], partial=partial)
         except DatasetError as error:
             fail(name, error)
             continue

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from gameon_env.cli.console import open_console
 from gameon_env.cli.record_steps import record_steps
-from gameon_env.errors import GameOnError
-from gameon_env.games.profile import Attach
+from gameon_env.errors import GameOnError, UnknownNameError
+from gameon_env.games.profile import Attach, load_profile
 from gameon_env.recording.recorder import RecorderStatus, SessionRecorder
 from gameon_env.recording.recorder_options import RecorderOptions
 
@@ -64,6 +64,8 @@ def command(
         RecorderOptions(duration_s=duration, stop_key=keys["stop_key"], pause_key=None).check()
         record_steps(game, display, attach, seed=seed, duration_s=duration, folder=data_dir, stop_key=keys["stop_key"])
         return
+    if attach is None and game is not None:
+        _check_launched(game)
     recorder = SessionRecorder(
         game, title=title, display=display, attach=attach, fps=fps, codec=codec, quality=quality,
         system_audio=_sound(audio), microphone=_sound(microphone), gamepads=gamepads, all_keys=all_keys,
@@ -83,6 +85,16 @@ def command(
             recorder.stop(asked[0] if asked else "stopped")
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def _check_launched(game: str) -> None:
+    try:
+        load_profile(game)
+    except UnknownNameError as error:
+        raise UnknownNameError(
+            f"{error} A game without a profile is recorded where it is on your screen: add --window TITLE, --monitor 0 "
+            "or --region"
+        ) from error
 
 
 def _check_steps(names: list[str]) -> None:

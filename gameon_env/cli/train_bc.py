@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
 import typer
 
 from gameon_env.cli.agents import check_device
-from gameon_env.cli.console import open_console
+from gameon_env.cli.console import is_given, open_console
 from gameon_env.data_processing.trajectory import load_episodes
 from gameon_env.errors import TrajectoryError
+from gameon_env.learning.steps import StepEpisode
 from gameon_env.optional import require
 
 
@@ -22,6 +24,7 @@ class Framework(StrEnum):
 
 
 def command(
+    context: typer.Context,
     data: list[Path] | None = typer.Argument(None, help="Trajectory files (.hdf5, .npz), or folders of them."),
     db: Path | None = typer.Option(
         None, metavar="PATH", help="Learn from sessions instead: gameon.db, or a session's folder."
@@ -52,6 +55,8 @@ def command(
     """
     if bool(data) == (db is not None):
         raise TrajectoryError("say what to learn from: trajectory files, or sessions by --db data/gameon.db; not both")
+    if db is None:
+        _check_files_only(context)
     from gameon_env.learning.augmentation import check_mirror
     from gameon_env.learning.cloning_config import CloningConfig
 
@@ -82,21 +87,42 @@ def command(
         device=device,
     )
     path = output or Path("policy.keras" if framework is Framework.tensorflow else "policy.safetensors")
+    episodes: Sequence[StepEpisode]
     if db is None:
-        result = clone(load_episodes(data or []), path, config)
+        episodes = load_episodes(data or [])
     else:
         from gameon_env.learning.recorded_runs import load_runs
 
-        runs = load_runs(
+        episodes = load_runs(
             db, game_name=game, sessions=sessions or None, fps=fps, size=_size(size), latency_ms=latency_ms, cache=cache
         )
-        result = clone(runs, path, config)
+    before = _written_ns(path)
+    try:
+        result = clone(episodes, path, config)
+    except KeyboardInterrupt:
+        kept = f"{path} has the best policy so far" if _written_ns(path) != before else "nothing was learned yet"
+        open_console(soft_wrap=True).print(f"stopped: {kept}")
+        raise
     if not tells:
         return
     open_console(soft_wrap=True).print(
         f"{result.policy_path}: epoch {result.best.epoch} of {len(result.curve)}, trained on {result.training_steps} "
         f"steps, validated on {result.validation_steps} ({result.device}). Learning curve: {result.curve_path}"
     )
+
+
+def _written_ns(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def _check_files_only(context: typer.Context) -> None:
+    options = {"game": "--game", "sessions": "--session", "fps": "--fps", "size": "--size", "cache": "--cache"}
+    given = [option for name, option in options.items() if is_given(context, name)]
+    if given:
+        raise TrajectoryError(
+            f"{', '.join(given)} {'are' if len(given) > 1 else 'is'} about sessions (--db): trajectory files have "
+            "frames and a rate of their own; leave it away"
+        )
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -48,7 +48,8 @@ def command(
     player: str | None = typer.Option(
         None,
         metavar="COMMAND",
-        help="A program that takes over in place of a person, by physical devices; it is given {display} and {seed}.",
+        help="A program that takes over in place of a person, by the display's own devices; it is given {display} and "
+        "{seed}, and plays until it is told to end.",
     ),
     display: str | None = typer.Option(
         None, help="current, private, or an X display such as :1; current for a person, private for a program."
@@ -172,7 +173,10 @@ def player_at(command: str | None, display: str, seed: int) -> Iterator[Callable
 
     def check() -> None:
         if process.poll() is not None:
-            raise InputError(f"the player has ended by itself, with exit code {process.returncode}: {command}")
+            raise InputError(
+                f"the player has ended by itself, with exit code {process.returncode}: {command}. It must go on "
+                "through all episodes, until it is told to end"
+            )
 
     try:
         yield check

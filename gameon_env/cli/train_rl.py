@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time as clock
 from collections.abc import Callable
 from enum import StrEnum
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from gameon_env.cli.agents import check_device
-from gameon_env.cli.console import open_console
+from gameon_env.cli.console import is_given, open_console
 from gameon_env.errors import GameOnError, PolicyError
 from gameon_env.games.profile import Profile, load_profile
 from gameon_env.optional import require
@@ -43,8 +44,14 @@ def make_command(algorithm: str) -> Callable[..., None]:
         game: str | None = typer.Argument(None, help="A profile's name or file; not needed with --resume."),
         time: Time = typer.Option(Time.auto, help="auto: lockstep, faster than real time, where the game allows it."),
         envs: int = typer.Option(1, min=1, help="Games side by side."),
-        steps: int | None = typer.Option(None, min=1, help="Steps in all, those before --resume too."),
-        minutes: float | None = typer.Option(None, min=0.01, help="Time budget of this run."),
+        steps: int | None = typer.Option(
+            None,
+            min=1,
+            help="Steps in all, those before --resume too; PPO and A2C take n_steps of each game at a time.",
+        ),
+        minutes: float | None = typer.Option(
+            None, min=0.01, help="Time budget of this run's play; what is learned from recordings before comes on top."
+        ),
         resume: Path | None = typer.Option(None, metavar="DIR", help="Go on with a training that was stopped."),
         output: Path | None = typer.Option(None, "--output", "-o", help="Its folder; one in runs/ without it."),
         policy: Path | None = typer.Option(None, "--from", help="Begin as this policy, of 'gameon train bc'."),
@@ -80,7 +87,7 @@ def make_command(algorithm: str) -> Callable[..., None]:
         if resume is not None:
             folder = RunFolder.open(resume)
             _check_same(folder, algorithm, game)
-            given = {name: value for name, value in context.params.items() if _is_given(context, name)}
+            given = {name: value for name, value in context.params.items() if is_given(context, name)}
             _check_kept(folder, given)
             if changed := {name: given[name] for name in CHANGEABLE if name in given}:
                 folder.change(**changed)
@@ -122,10 +129,13 @@ def make_command(algorithm: str) -> Callable[..., None]:
             console.print("stopped before the first step: nothing is kept")
             return
         ended = "stopped" if result.over == "stopped" else f"all {result.over} are used up"
-        console.print(f"{ended} after {result.steps} steps; go on: gameon train {algorithm} --resume {result.folder}")
+        go_on = f"gameon train {algorithm} --resume {shlex.quote(str(result.folder))}"
+        console.print(f"{ended} after {result.steps} steps; go on: {go_on}")
         if result.policy is not None:
             best = "best" if result.best_return is not None else "last"
-            console.print(f"the {best} policy: gameon play {result.policy}")
+            profile_file = folder.spec.game
+            where = f" --game {shlex.quote(profile_file)}" if profile_file.endswith(".toml") else ""
+            console.print(f"the {best} policy: gameon play {shlex.quote(str(result.policy))}{where}")
 
     command.__doc__ = f"""{ALGORITHMS[algorithm]}
 
@@ -161,11 +171,6 @@ def _check_words(
         )
     if data is not None and not data.exists():
         raise PolicyError(f"there are no recordings at {data}: gameon record --steps makes some")
-
-
-def _is_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name != "DEFAULT"
 
 
 CHANGEABLE = ("device", "display", "evaluate_every")

@@ -6,6 +6,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -24,8 +25,24 @@ CONTROL_OF_BUTTON = {number: control for control, number in BUTTON_OF.items()}
 SILENCE_S = 30.0
 """A server that does not answer for so long is taken for dead."""
 
+RESETS, RESET_S = 5, 0.05
+"""How often, and after how long, a server that closes a connection at once is asked again."""
+
 _REPLY, _ERROR, GENERIC_EVENT = 1, 0, 35
 _connecting = threading.Lock()
+
+
+def _open(name: str | None) -> Any:
+    """A server that resets, as its last client has gone, closes a connection that comes in meanwhile."""
+    import Xlib.display
+    import Xlib.error
+
+    for _ in range(RESETS):
+        try:
+            return Xlib.display.Display(name or None)
+        except Xlib.error.ConnectionClosedError:
+            time.sleep(RESET_S)
+    return Xlib.display.Display(name or None)
 
 
 def connect(name: str | None) -> Any:
@@ -48,7 +65,7 @@ def connect(name: str | None) -> Any:
     with _connecting:
         try:
             _knock(name)
-            display = Xlib.display.Display(name or None)
+            display = _open(name)
         except (Xlib.error.DisplayError, Xlib.error.ConnectionClosedError, OSError) as error:
             _close_left_sockets(error, handled)
             raise DisplayError(

@@ -64,6 +64,7 @@ class Run:
         compared: whether it was compared with the first one; that one itself is not.
         unseen_waits: what the game waited for that the virtual clock does not see.
         parting: where it differs from the first run; None where it does not.
+        unread: readers of the score and the rewards that could be read in none of its episodes.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Run:
     unseen_waits: list[str] = field(default_factory=list)
     compared: bool = False
     parting: Parting | None = None
+    unread: tuple[str, ...] | None = None
 
     @property
     def starts_s(self) -> list[float]:
@@ -139,6 +141,7 @@ class Comparison:
                 playing = False
                 run.ends += [info["end_reason"]] if "end_reason" in info else []
                 run.unseen_waits += env.live_game.time.unseen_waits
+                run.unread = tuple(name for name in env.unread if run.unread is None or name in run.unread)
                 self.end_episode(env, run)
         if self._first is None:
             self._first = run

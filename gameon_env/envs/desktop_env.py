@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,7 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         self._observation: Observation = np.zeros(self.observation_space.shape, np.uint8)
         self._steps = 0
         self._playing = False
+        self._warned = False
 
     @property
     def passive(self) -> bool:
@@ -158,6 +160,11 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
     def raw_score(self) -> float:
         """The score as last read from the screen; NaN where there is none."""
         return self._referee.score
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The readers of the score and the rewards that could not be read so far in this episode: they give nothing."""
+        return self._referee.unread
 
     @property
     def recording_metadata(self) -> dict[str, Any]:
@@ -254,6 +261,7 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         if terminated or truncated:
             info["end_reason"] = f"game_over: {over}" if over else end_reason
             self._stop_playing()
+            self._warn_of_unread()
         return self._observation, reward, terminated, truncated, info
 
     def render(self) -> npt.NDArray[np.uint8] | None:
@@ -275,6 +283,19 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
     def _stop_playing(self) -> None:
         self._playing = False
         self._hands.release()
+
+    def _warn_of_unread(self) -> None:
+        if self._warned or not self.unread:
+            return
+        self._warned = True
+        names = ", ".join(f"readers.{name}" for name in self.unread)
+        height, width = self._frame.size if self._frame is not None else (0, 0)
+        warnings.warn(
+            f"{self.profile.path}: {names} read nothing in an episode of {self._steps} steps, which gave no score or "
+            f"reward by it: compare it with the game's picture (render_mode='rgb_array', env.render()), which is "
+            f"{width}x{height} (width, height)",
+            stacklevel=4,
+        )
 
     def _see(self, frame: Frame) -> None:
         self._observation = observe(frame.pixels, self.observation_size)

@@ -47,6 +47,12 @@ class Determinism:
         return self.other.parting is not None
 
     @property
+    def unread(self) -> tuple[str, ...]:
+        """Readers of the score and the rewards that read nothing in any run."""
+        found = [run.unread or () for run in (*self.runs, self.other)]
+        return tuple(name for name in found[0] if all(name in names for names in found))
+
+    @property
     def steps_per_s(self) -> float:
         """The median over the runs."""
         return statistics.median(run.steps_per_s for run in self.runs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 from gameon_env.controls import Command
@@ -12,6 +13,11 @@ from gameon_env.errors import DisplayError, GameCrashError, InputError, Observat
 from gameon_env.games.profile import ResetStep
 
 LOOK_EVERY_S = 0.02
+
+ONE_COLOUR = (
+    "its picture had one colour all the time. A game that begins so needs ready = 'READER', which says when it can be "
+    "played, or mode = 'none'"
+)
 
 
 class EpisodeStart:
@@ -33,6 +39,7 @@ class EpisodeStart:
         self._referee = referee
         self._smallest = smallest
         self._check = check
+        self._told: list[str] = []
 
     def begin(self, game_seed: int, *, seeded: bool) -> bool:
         """Start anew in the game that runs, or launch (or find) it. Returns whether it was launched or found now.
@@ -51,6 +58,7 @@ class EpisodeStart:
         self._check_size()
         self._do(self._profile.reset.start_steps)
         self._wait_until_ready(launched=True)
+        self._compare_with_profile()
         return True
 
     def _check_size(self) -> None:
@@ -60,6 +68,27 @@ class EpisodeStart:
             raise ObservationError(
                 f"observation_size {self._smallest} is larger than the game's picture ({height}, {width}); "
                 "choose a smaller one"
+            )
+
+    def _compare_with_profile(self) -> None:
+        """Warn where the game's picture is another than the profile was made for."""
+        (height, width), launch = self._game.grab().size, self._profile.launch
+        found = [
+            f"readers.{name}.region {list(region)} reaches beyond it and reads nothing"
+            for name, region in self._profile.regions.items()
+            if region[0] + region[2] > width or region[1] + region[3] > height
+        ]
+        if launch is not None and not self._game.shared:
+            high, wide = launch.screen_size
+            if height > high or width > wide:
+                found.append(
+                    f"launch.screen_size {[high, wide]} (height, width) is smaller: a part is not on the display"
+                )
+        if found and found != self._told:
+            self._told = found
+            warnings.warn(
+                f"{self._profile.path}: the game's picture is {width}x{height} (width, height): {'; '.join(found)}",
+                stacklevel=4,
             )
 
     def _by_keys(self, seeded: bool) -> bool:
@@ -90,10 +119,10 @@ class EpisodeStart:
                 )
             if self._time.now_ns() > end_ns:
                 over = self._referee.over_now()
-                found = f"it is over: {over}" if over else f"waited for {reset.ready or 'more than one colour'}"
+                found = f"waited for {reset.ready}" if reset.ready else ONE_COLOUR
                 raise GameCrashError(
-                    f"{title} was not ready to play after {reset.timeout_s:g} s ({found}): "
-                    f"correct [reset] in {self._profile.path}"
+                    f"{title} was not ready to play after {reset.timeout_s:g} s "
+                    f"({f'it is over: {over}' if over else found}): correct [reset] in {self._profile.path}"
                 )
             if launched:
                 self._game.adopt_largest_window()
@@ -109,8 +138,8 @@ class EpisodeStart:
             shown = self._referee.says(reset.ready, view)
         else:
             self._referee.look(view)
-            sample = frame.pixels[::8, ::8, :3]
-            shown = bool((sample != sample[0, 0]).any())
+            pixels = frame.pixels[:, :, :3]
+            shown = bool((pixels != pixels[0, 0]).any())
         return shown and (reset.mode == "none" or not self._referee.over_now())
 
     def _do(self, steps: tuple[ResetStep, ...]) -> None:

@@ -26,6 +26,13 @@ class Referee:
         """The raw score, as last read; NaN before it was."""
         return self.values[self._profile.score] if self._profile.score else math.nan
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The readers of the score and the rewards that could not be read so far in this episode."""
+        asked = [term.reader for term in self._profile.rewards]
+        asked += [self._profile.score] if self._profile.score else []
+        return tuple(name for name in dict.fromkeys(asked) if math.isnan(self.values[name]))
+
     def begin_reset(self) -> None:
         """What the readers remember of the last episode says nothing of the next."""
         self.values = dict.fromkeys(self._readers, math.nan)

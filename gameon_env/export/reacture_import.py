@@ -85,7 +85,7 @@ class ImportedReActure:
 
 
 def import_reacture(
-    path: str | Path, data_dir: str | Path | None = None, *, who: Who = "human", partial: bool = False
+    path: str | Path, data_dir: str | Path | None = None, *, who: Who | None = None, partial: bool = False
 ) -> ImportedReActure:
     """Make a session of one ReActure download. The download is only read.
 
@@ -95,7 +95,7 @@ def import_reacture(
     Args:
         path: one of its files, the others beside it; or their folder.
         data_dir: the data folder; ``$GAMEON_DATA_DIR`` or ``./data`` where it is None.
-        who: who played.
+        who: who played; None: an agent where the files name one, as those of :func:`export_reacture`, else a human.
         partial: of files that were cut short, import what is whole.
 
     Raises:
@@ -110,7 +110,7 @@ def import_reacture(
         known = look_up(catalogue, identity, dataset.metadata, len(dataset))
         if known.whole is not None:
             return ImportedReActure(files.prefix, known.whole.game, "there already", known.whole.folder)
-        info = _info(identity, dataset, who)
+        info = _info(identity, dataset, who or ("agent" if dataset.metadata.get("player_name") == "agent" else "human"))
         with import_folder(catalogue, identity) as filled:
             imported = _fill(filled, dataset, info)
             copy_file(files.metadata, filled / KEPT_METADATA)

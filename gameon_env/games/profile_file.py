@@ -14,6 +14,12 @@ from gameon_env.games.table import Table
 from gameon_env.games.training_table import Training, read_training
 from gameon_env.keys import BUTTONS, check_control
 
+KEYS = (
+    "name", "title", "description", "fps", "time_limit_s", "score", "emergency_stop", "launch", "attach", "controls",
+    "actions", "readers", "reward", "termination", "reset", "training",
+)  # fmt: skip
+"""What a profile may have."""
+
 
 def read_profile(file: Path) -> Profile:
     """Read and check a profile.
@@ -22,9 +28,12 @@ def read_profile(file: Path) -> Profile:
         ProfileError: the file cannot be read or is wrong; the message names the file, the key and what is allowed.
     """
     table = Table.load(file)
+    table.only(KEYS)
     launch, attach = _launch(table), _attach(table)
-    if (launch is None) == (attach is None):
-        raise table.error("launch", "or attach must be there, one of the two: a game is launched or found")
+    if launch is not None and attach is not None:
+        raise table.error("attach", "stands beside [launch]: a game is launched or found, keep one of the two")
+    if launch is None and attach is None:
+        raise table.error("launch", "or attach is missing: [launch] with a command, or [attach] to find a game")
     readers = {name: reader.rest() for name, reader in table.named_tables("readers").items()}
     controls = _controls(table, launch)
     profile = Profile(
@@ -46,9 +55,6 @@ def read_profile(file: Path) -> Profile:
         reader_tables=readers,
         training=_training(table, controls, launch),
     )
-    table.take("time_limit_s", float, None)
-    table.take("score", str, None)
-    table.done()
     profile.make_readers()  # their keys are checked now, not at the first frame
     if launch is not None:
         _check_regions(table, launch.screen_size, readers)

@@ -186,6 +186,12 @@ class Profile:
     reader_tables: Mapping[str, Mapping[str, object]]
     training: Training = field(default_factory=Training)
 
+    @property
+    def regions(self) -> dict[str, tuple[int, int, int, int]]:
+        """``(left, top, width, height)`` of each reader that looks at a part of the picture."""
+        tables = {name: values["region"] for name, values in self.reader_tables.items() if "region" in values}
+        return {name: tuple(region) for name, region in tables.items()}  # type: ignore[arg-type, misc]  # was checked
+
     def make_readers(self) -> dict[str, Reader]:
         """New readers, one set per environment, by name."""
         return {

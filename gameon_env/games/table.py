@@ -129,6 +129,8 @@ class Table:
 
     def tables(self, key: str) -> list[Table]:
         """The array of tables ``[[key]]``; empty where there is none."""
+        if isinstance(self._values.get(key), dict):
+            raise self.error(key, f"must be written as [[{self._prefix}{key}]], in two brackets: there may be several")
         values = self.take(key, list, [])
         if not all(isinstance(value, dict) for value in values):
             raise self.error(key, f"must be written as [[{self._prefix}{key}]] tables; it is {values!r}")
@@ -150,9 +152,13 @@ class Table:
 
     def done(self) -> None:
         """Refuse keys that nobody took."""
+        self.only(self._known)
+
+    def only(self, allowed: Sequence[str]) -> None:
+        """Refuse all other keys."""
         for key in self._values:
-            if key not in self._known:
-                raise self.error(key, f"is unknown; allowed here: {', '.join(self._known)}.{suggest(key, self._known)}")
+            if key not in allowed:
+                raise self.error(key, f"is unknown; allowed here: {', '.join(allowed)}.{suggest(key, allowed)}")
 
     def wrap(self, key: str, error: GameOnError) -> ProfileError:
         """Another error, with the file and the key in front of it."""

@@ -21,6 +21,8 @@ from gameon_env.optional import require
 
 FORMAT_VERSION = 1
 HEADER_KEY = "gameon_policy"
+AGENT_KEY = "gameon_agent"
+"""In the header of an agent's file, see ``sb3_storage``."""
 
 Runner = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 RUNNERS = {
@@ -247,10 +249,16 @@ def read_policy(path: str | Path) -> tuple[PolicySpec, dict[str, npt.NDArray[Any
         raise PolicyError(f"there is no policy at {path}. 'gameon train bc DATA... --output {path}' makes one.")
     try:
         with safetensors.safe_open(str(path), framework="numpy") as file:
-            header = (file.metadata() or {}).get(HEADER_KEY)
+            told = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
     except (OSError, safetensors.SafetensorError) as error:
         raise PolicyError(f"{path} is damaged or no policy: {error}. Train it again, or copy it anew.") from error
+    header = told.get(HEADER_KEY)
+    if header is None and AGENT_KEY in told:
+        raise PolicyError(
+            f"{path} is an agent to go on training with, no policy: sb3.export_policy(sb3.load_agent(path, env), ...) "
+            "makes one of it, and gameon train writes one beside it, policy.safetensors"
+        )
     if header is None:
         raise PolicyError(f"{path} is a safetensors file, but no policy of GameOn env: its header names no controls")
     try:

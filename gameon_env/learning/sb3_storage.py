@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gameon_env.errors import PolicyError, StorageError
+from gameon_env.learning.policy import AGENT_KEY
 from gameon_env.learning.sb3_agents import AgentSpec, make_agent, spec_of
 from gameon_env.learning.sb3_network import coding_of
 from gameon_env.optional import require
@@ -28,7 +29,7 @@ from stable_baselines3.common.save_util import recursive_getattr  # noqa: E402
 from stable_baselines3.common.vec_env import VecEnv  # noqa: E402
 
 FORMAT_VERSION = 1
-HEADER_KEY = "gameon_agent"
+HEADER_KEY = AGENT_KEY
 
 
 def save_agent(agent: BaseAlgorithm, path: str | Path) -> None:

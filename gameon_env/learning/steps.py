@@ -82,6 +82,12 @@ class Steps:
         self.fps = _common([episode.fps for episode in episodes], "fps", episodes)
         self.game = _common([episode.metadata.get("game") for episode in episodes], "game", episodes)
         self.mouse_scale_px = _common([e.metadata.get("mouse_scale_px") for e in episodes], "mouse_scale_px", episodes)
+        reach, longest = (stack - 1) * spacing, max(episode.num_steps for episode in episodes)
+        if reach >= longest:
+            raise TrajectoryError(
+                f"{stack} frames {spacing} steps apart reach {reach} steps back, and the longest episode has {longest} "
+                "steps: take a smaller stack or spacing"
+            )
         sizes = [episode.video(np.arange(1)).shape[1:3] for episode in episodes]
         self.observation_size: tuple[int, int] = _common(sizes, "frame size", episodes)
 

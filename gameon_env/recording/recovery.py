@@ -53,12 +53,14 @@ class Recovered:
 
 
 def recover_sessions(data_dir: Path) -> list[Recovered]:
-    """Recover every session under ``<data_dir>/sessions`` that needs it; what is whole is left as it is.
+    """Recover every session under ``<data_dir>/sessions``, or in ``data_dir`` itself, that needs it; what is whole is
+    left as it is.
 
     Looks at finished sessions less closely than :func:`recover_session`: at the database, not at every row. One that
     cannot be recovered does not keep the others from it: it comes back as ``failed``.
     """
-    return [_attempt(folder) for folder in sorted((data_dir / SESSIONS).glob("*/")) if is_session_folder(folder)]
+    folders = [*sorted((data_dir / SESSIONS).glob("*/")), *sorted(data_dir.glob("*/"))]
+    return [_attempt(folder) for folder in folders if is_session_folder(folder)]
 
 
 def recover_cut_off(catalogue: Catalogue) -> list[Recovered]:

@@ -21,6 +21,7 @@ from gymnasium.wrappers import FrameStackObservation, GrayscaleObservation, Reco
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import gameon_env
+from gameon_env.data_processing.digits import DigitFont
 from gameon_env.desktop.display import PrivateDisplay
 from gameon_env.desktop.listen import open_listener
 from gameon_env.desktop.process import GameProcess
@@ -240,6 +241,41 @@ def test_the_time_limit_truncates(make: Make) -> None:
     env.reset()
     *_, terminated, truncated, info = play(env, env.controls.zeros(), 50)
     assert (terminated, truncated, info["end_reason"]) == (False, True, "time_limit")
+
+
+def test_a_score_that_is_never_read_is_warned_of_once(make: Make, tmp_path: Path) -> None:
+    DigitFont({digit: np.full((9, 7, 4), 255, np.uint8) for digit in "0123456789"}).save(tmp_path / "digits.png")
+    more = '[readers.points]\nkind = "digits"\nregion = [200, 100, 30, 20]\nfont = "digits.png"\n'
+    env = make(more=more + '[[reward]]\nreader = "points"\n')
+    env.profile.__dict__["time_limit_s"] = 0.2
+    env.reset()
+    assert env.unread == ("points",)
+    with pytest.warns(UserWarning, match=r"readers\.points read nothing in an episode of 6 steps.*is 320x240 \(width"):
+        play(env, env.controls.zeros(), 50)
+    env.reset()
+    play(env, env.controls.zeros(), 50)  # a second warning would be an error here
+
+
+def test_a_picture_unlike_the_profile_is_warned_of(make: Make) -> None:
+    smaller = make("--size", "300x200")
+    with pytest.warns(UserWarning, match=r"picture is 300x200 \(width, height\): readers\.score\.region .* beyond it"):
+        smaller.reset()
+    larger = make("--size", "400x240")
+    with pytest.warns(UserWarning, match=r"400x240 .*: launch\.screen_size \[240, 320\] \(height, width\) is smaller"):
+        larger.reset()
+    larger.reset()  # which has told it before
+
+
+def test_a_game_of_one_colour_says_what_it_needs(tmp_path: Path) -> None:
+    code = (
+        "import pygame, time; pygame.display.set_mode((320, 240)).fill('blue'); pygame.display.flip(); time.sleep(60)"
+    )
+    (tmp_path / "plain.py").write_text(code)
+    text = PROFILE.format(game=tmp_path / "plain.py", arguments="") + "[reset]\ntimeout_s = 0.5\n"
+    (tmp_path / "plain.toml").write_text(text)
+    said = r"0\.5 s \(its picture had one colour all the time.*ready = 'READER'"
+    with contextlib.closing(DesktopEnv(str(tmp_path / "plain.toml"))) as env, pytest.raises(GameCrashError, match=said):
+        env.reset()
 
 
 RESET_BY_KEYS = """

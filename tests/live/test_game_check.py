@@ -7,10 +7,12 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from gameon_env.cli import make_app
+from gameon_env.data_processing.digits import DigitFont
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or not all(map(shutil.which, ("cc", "Xvfb"))),
@@ -36,12 +38,12 @@ for number in range(10**6):
 """
 
 
-def check(folder: Path, *words: str, keys: bool = True, differs_from: int = 10**6) -> Result:
+def check(folder: Path, *words: str, keys: bool = True, differs_from: int = 10**6, more: str = "") -> Result:
     game, profile = folder / "game.py", folder / "game.toml"
     game.write_text(GAME.replace("@keys@", str(int(keys))).replace("@from@", str(differs_from)))
     profile.write_text(
         f'title = "A game"\nfps = 50\n[launch]\ncommand = ["{{python}}", "{game}"]\nscreen_size = [240, 320]\n'
-        'gl = false\n[controls]\nnames = ["key:left", "key:right"]\n'
+        f'gl = false\n[controls]\nnames = ["key:left", "key:right"]\n{more}'
     )
     return CliRunner().invoke(make_app(["games"]), ["games", str(profile), "--check", "--steps", "30", *words])
 
@@ -54,6 +56,14 @@ def test_a_deterministic_game(tmp_path: Path) -> None:
     assert "x real time" in shown.output
     assert "median of 4 launches" in shown.output
     assert "Deterministic: the same seed and actions gave the same frames" in shown.output
+
+
+def test_a_reader_that_reads_nothing_is_told(tmp_path: Path) -> None:
+    DigitFont({digit: np.full((9, 7, 4), 255, np.uint8) for digit in "0123456789"}).save(tmp_path / "digits.png")
+    reader = '[readers.points]\nkind = "digits"\nregion = [200, 100, 30, 20]\nfont = "digits.png"\n'
+    more = f'{reader}[[reward]]\nreader = "points"\n'
+    assert "Nothing was ever read by readers.points" in check(tmp_path, "--runs", "2", more=more).output
+    assert json.loads(check(tmp_path, "--runs", "2", "--json", more=more).output)["unread"] == ["points"]
 
 
 def test_where_a_game_parts_in_time_and_in_the_picture(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,9 @@ def test_it_brings_back_sessions_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
         writer.close()
     abandon(tmp_path / "steps", "hdf5")
     folder = tmp_path / "sessions" / "a"
+    shutil.copytree(tmp_path / "sessions", tmp_path / "copies")
+    result = run(app, ["recover", str(tmp_path / "copies")])  # a folder of sessions
+    assert result.output.count(": recovered: 1.000 s") == 2
     result = run(app, ["recover", str(folder)])
     assert result.exit_code == 0
     assert f"{folder}: recovered: 1.000 s" in result.output

@@ -21,6 +21,8 @@ from gameon_env.export.reacture_export import export_to_reacture
 from gameon_env.export.reacture_import import KEPT_ROWS, import_reacture
 from gameon_env.export.reacture_inputs import input_row
 from gameon_env.export.summary import ExportProgress
+from gameon_env.recording.catalogue import Catalogue
+from gameon_env.recording.model import Who
 from gameon_env.recording.redaction import redact
 from gameon_env.recording.verification import verify
 from tests.unit.data_processing.painted_video import fill_disk, number_in
@@ -136,6 +138,16 @@ def test_exported_and_imported_the_steps_are_the_same(database: Path, tmp_path: 
         assert [seen(picture) for picture in recording.frames(np.arange(stop - first))] == list(
             range(first if first < 30 else 40, (first if first < 30 else 40) + stop - first)
         )
+
+
+@pytest.mark.parametrize("who", ["agent", "human"])
+def test_who_played_survives_the_way_there_and_back(tmp_path: Path, who: Who) -> None:
+    played(tmp_path / "s" / "sessions" / "one", 12, id="aa" * 6, who=who)
+    export_to_reacture(catalogue_of(tmp_path / "s"), tmp_path / "out")
+    (path,) = metadata_in(tmp_path / "out")
+    import_reacture(path, tmp_path / "data")
+    with Catalogue(tmp_path / "data") as catalogue:
+        assert [entry.who for entry in catalogue.sessions()] == [who]
 
 
 @pytest.mark.parametrize("make", [our_download, original_download])

@@ -101,7 +101,9 @@ def test_a_module_that_is_missing_is_said(tmp_path: Path) -> None:
         ('tap = "key:enter"', 'tap = "mouse:dx"', r"reset.steps\[0\].tap must be a key or button"),
         ('tap = "key:enter"', 'press = "key:enter"', r"reset.steps\[0\].tap or wait or until"),
         ('"--seed={seed}"', '"--seed={sed}"', "launch.command may use"),
-        ("[launch]", "[attach]\nmonitor = 0\n[launch]", "launch or attach must be there"),
+        ("[launch]", "[attach]\nmonitor = 0\n[launch]", r"attach stands beside \[launch\].*keep one"),
+        ("[launch]", "[lanch]", "lanch is unknown; allowed here: name, title.*Did you mean 'launch'"),
+        ("[[reward]]", "[reward]", r"reward must be written as \[\[reward\]\]"),
         ("fps = 20", "fps = = 20", "not valid TOML"),
         ('score = "score"', 'score = "points"', "score must name a"),
         ("region = [0, 0, 10, 10]", "region = [0, 0, 10, 0]", "region must be"),
@@ -137,6 +139,11 @@ def test_regions_of_a_game_that_is_found_may_lie_anywhere(tmp_path: Path) -> Non
     start, end = GOOD.index("[launch]"), GOOD.index("[controls]")
     text = (GOOD[:start] + "[attach]\nmonitor = 0\n" + GOOD[end:]).replace("region = [0, 0,", "region = [3000, 2000,")
     assert len(load_profile(write(tmp_path, text)).make_readers()) == 1
+
+
+def test_a_profile_that_neither_launches_nor_finds_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match=r"launch or attach is missing: \[launch\] with a command"):
+        load_profile(write(tmp_path, '[controls]\nnames = ["key:a"]\n'))
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:

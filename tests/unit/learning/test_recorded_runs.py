@@ -84,6 +84,21 @@ def test_a_policy_is_trained_on_sessions_by_the_command(
     assert (spec.controls, spec.fps, spec.observation_size, spec.game) == (CONTROLS, 15.0, (48, 96), "Dots")
 
 
+def test_options_about_sessions_are_refused_with_files(tmp_path: Path) -> None:
+    words = ["train", "bc", str(tmp_path / "play.hdf5"), "--fps", "5", "--session", "aa01"]
+    result = CliRunner().invoke(make_app(["train", "games"]), words)
+    assert isinstance(result.exception, GameOnError)
+    assert "--session, --fps are about sessions (--db)" in str(result.exception)
+
+
+def test_frames_farther_back_than_any_recording_are_refused(catalogue: Path) -> None:
+    runs = load_runs(catalogue, sessions=["bb02"], size=SIZE)
+    with pytest.raises(
+        GameOnError, match="11 frames 3 steps apart reach 30 steps back, and the longest episode has 30"
+    ):
+        Steps(runs, stack=11, spacing=3)
+
+
 def test_what_is_ambiguous_is_asked(catalogue: Path, tmp_path: Path) -> None:
     (tmp_path / "sessions").mkdir()
     played(tmp_path / "sessions" / "a", 20, id="aa01", fps=20.0)

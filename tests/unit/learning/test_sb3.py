@@ -276,6 +276,12 @@ def test_recordings_and_policies_of_another_mouse_or_rate_are_told(episodes: lis
         start_from_policy(quicker, tmp_path / "policy.safetensors")
 
 
+def test_an_agent_is_told_from_a_policy(tmp_path: Path) -> None:
+    save_agent(make_agent("ppo", environment("ppo"), device="cpu"), tmp_path / "agent.safetensors")
+    with pytest.raises(PolicyError, match=r"is an agent to go on training with, no policy: sb3\.export_policy"):
+        Policy.load(tmp_path / "agent.safetensors")
+
+
 def test_no_file_is_unpickled(tmp_path: Path) -> None:
     env = environment("ppo")
     agent = make_agent("ppo", env, device="cpu", n_steps=32, batch_size=32)
