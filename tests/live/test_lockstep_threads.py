@@ -139,6 +139,19 @@ def test_functions_that_are_looked_up_in_the_c_library_are_ours(session: Lockste
     assert play(session, sys.executable, "-c", code).split() == ["1000", "1000"]
 
 
+def test_what_is_not_there_is_an_error_of_the_look_up(session: LockstepSession) -> None:
+    code = (
+        "import ctypes\n"
+        "own = ctypes.CDLL(None)\n"
+        "own.dlopen.restype = own.dlsym.restype = own.dlerror.restype = ctypes.c_void_p\n"
+        "own.dlsym.argtypes = ctypes.c_void_p, ctypes.c_char_p\n"
+        "for name in (b'no_such_function', b'printf'):\n"
+        "    own.dlerror()\n"
+        "    print(bool(own.dlsym(own.dlopen(None, 1), name)), bool(own.dlerror()))\n"
+    )
+    assert play(session, sys.executable, "-c", code).splitlines() == ["False True", "True False"]
+
+
 def test_a_game_that_runs_free_sees_its_files_and_the_date(session: LockstepSession, probe: str) -> None:
     variables = session.launch(probe, 1)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}

@@ -69,16 +69,16 @@ void *shim_next(const char *name) {
 }
 
 /* What is asked of the C library itself, as other languages' foreign functions do, and we stand before it: ours. */
-static void *before_libc(void *found, const char *name) {
+static void *before_libc(void *library, const char *name) {
     static void *self;
     static Dl_info libc, us;
     Dl_info place, other;
-    if (!self) {
-        if (!dladdr(shim_next("getpid"), &libc) || !dladdr((void *)before_libc, &us)) return found;
+    if (!self && dladdr(shim_next("getpid"), &libc) && dladdr((void *)dlsym, &us))
         self = dlopen(us.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
-    }
+    void *found = real_dlsym(library, name); /* what it says in dlerror() of a name that is not there stays */
     if (!self || !found || !dladdr(found, &place) || place.dli_fbase != libc.dli_fbase) return found;
     void *mine = real_dlsym(self, name);
+    if (!mine) dlerror();
     return mine && dladdr(mine, &other) && other.dli_fbase == us.dli_fbase ? mine : found;
 }
 
@@ -86,7 +86,7 @@ static void *before_libc(void *found, const char *name) {
 HOOK void *dlsym(void *restrict library, const char *restrict name) {
     if (!real_dlsym) find_dlsym();
     if (own(name) == COUNT && (library == RTLD_DEFAULT || library == RTLD_NEXT)) return real_dlsym(library, name);
-    if (own(name) == COUNT) return before_libc(real_dlsym(library, name), name);
+    if (own(name) == COUNT) return before_libc(library, name);
     return instead(own(name), real_dlsym(library, name));
 }
 
