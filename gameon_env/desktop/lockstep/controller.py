@@ -25,8 +25,8 @@ LOOK_EVERY_NS = 20_000_000
 """How long a game may take over its granted time before a look at what it does meanwhile."""
 
 PINNED = {
-    "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "LP_NUM_THREADS": "0",
-    "GALLIUM_THREAD": "0", "mesa_glthread": "false", "OMP_NUM_THREADS": "1", "SDL_AUDIODRIVER": "dummy",
+    "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "PERL_HASH_SEED": "0",
+    "PERL_PERTURB_KEYS": "0", "LP_NUM_THREADS": "0", "GALLIUM_THREAD": "0", "mesa_glthread": "false", "OMP_NUM_THREADS": "1", "SDL_AUDIODRIVER": "dummy",
     "SDL_AUDIO_DRIVER": "dummy", "ALSOFT_DRIVERS": "null", "QT_HASH_SEED": "0", "QT_NO_CPU_FEATURE": "rdrnd rdseed",
 }  # fmt: skip
 """Variables of what makes a game depend on the machine: its language and zone, threads that only draw, and random
