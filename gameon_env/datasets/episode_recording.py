@@ -72,7 +72,7 @@ class EpisodeRecording(Recording):
         if times[0] < 0 or times[-1] > MAX_NS or np.any(np.diff(times) < 0):
             raise TrajectoryError(f"{self.path}: the times of episode {number} do not rise from 0, as they must")
         self.duration_ns = int(times[-1])
-        self.has_rewards = True
+        self.has_rewards = bool(episode.metadata.get("has_rewards", True))
         stat = self.path.stat()
         known = json.dumps(metadata, sort_keys=True, default=str)
         text = f"{number} {stat.st_size} {stat.st_mtime_ns} {known}"
@@ -146,7 +146,8 @@ class EpisodeRecording(Recording):
                 float(np.median(np.asarray(step_end_ns, np.int64) - times)) if len(times) else 1e9 / (self.fps or 30)
             )
         width = MEL_BINS if features == "mel" else waveform_samples(rate_hz or MEL_RATE_HZ, interval_ns)
-        if source != "both" and source not in self.audio_sources():
+        sources = self.audio_sources()
+        if not sources or (source != "both" and source not in sources):
             return np.zeros((len(times), width), np.float32), np.zeros(len(times), bool)
         rows = np.searchsorted(self.episode.timestamps, times, side="right") - 1
         there = rows >= 0

@@ -56,8 +56,9 @@ def episodes_of(
     presses = alignment.align(number, steps.presses)
     told = _told(recording, options, interval_ns)
     told |= _told_of_controls(recording, number, alignment) | {"letterbox": letterbox}
-    part = 0
-    for first, stop in steps.runs.tolist():
+    part, before = 0, _earlier(recording)
+    runs = steps.runs.tolist()
+    for place, (first, stop) in enumerate(runs):
         closing = _closing_row(recording, steps, stop)
         count = stop - first + (closing is not None)
         if count < 2:
@@ -76,11 +77,11 @@ def episodes_of(
         columns["timestamps"][:] = t_ns - t_ns[0]
         columns["is_terminal"][-1] = terminal = _is_terminal(recording, int(frame[-1]))
         metadata = told | {
-            "part": part,
-            "offset_ns": int(t_ns[0]),
+            "part": before.part + part,
+            "offset_ns": before.offset_ns + int(t_ns[0]),
             "terminated": terminal,
             "truncated": not terminal,
-            "end_reason": told["end_reason"] if stop == len(steps) else "gap",
+            "end_reason": told["end_reason"] if place == len(runs) - 1 else "gap",
         }
         yield EpisodeSteps(frame, t_ns, end_ns, interval_ns, columns, metadata)
         part += 1
@@ -131,12 +132,13 @@ def _steps_of(recording: Recording, options: ExportOptions) -> RecordedSteps:
 
 def _told(recording: Recording, options: ExportOptions, interval_ns: float) -> dict[str, Any]:
     """What all episodes of a recording say of it."""
+    before = _earlier(recording)
     return _told_before(recording) | {
         "session": recording.group,
         "game": recording.game,
         "fps": round(1e9 / interval_ns, 3) if interval_ns > 0 else recording.fps,
-        "frame_skip": options.frame_skip,
-        "latency_ms": options.latency_ms,
+        "frame_skip": before.frame_skip * options.frame_skip,
+        "latency_ms": before.latency_ms + options.latency_ms,
         "audio_source": options.audio_source,
         "recorded_size": list(recording.size),
         "has_rewards": recording.has_rewards,
@@ -154,6 +156,23 @@ def _told_of_controls(recording: Recording, number: int, alignment: Alignment) -
         "mouse_scale_px": None if mouse is None else mouse / factors.get("mouse:dx", 1.0),
         "wheel_scale": None if wheel is None else wheel / factors.get("mouse:wheel", 1.0),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """What an earlier export did to an episode that is exported again: this one comes on top."""
+
+    part: int = 0
+    offset_ns: int = 0
+    frame_skip: int = 1
+    latency_ms: float = 0.0
+
+
+def _earlier(recording: Recording) -> _Earlier:
+    if not isinstance(recording, EpisodeRecording):
+        return _Earlier()
+    told = recording.episode.metadata
+    return _Earlier(**{name: told[name] for name in _Earlier.__slots__ if isinstance(told.get(name), int | float)})
 
 
 _KEPT = ("seed", "start_time", "env_id", "played_by", "end_reason")

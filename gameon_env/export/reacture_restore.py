@@ -71,8 +71,11 @@ def restore(recording: Recording, folder: Path) -> str:
         for picture in recording.stream(np.arange(recording.num_frames)):
             frames.append(picture[None])
         frames.finish()
-    finally:
+    except BaseException:
         frames.close()
+        (folder / f"{prefix}_frames.npy").unlink(missing_ok=True)
+        raise
+    frames.close()
     metadata = read_reacture_metadata(recording.path / KEPT_METADATA)
     stats = metadata.get("data_stats")
     if not kept.whole and isinstance(stats, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import threading
 from collections.abc import Callable
 from http.server import ThreadingHTTPServer
@@ -117,6 +118,7 @@ class HttpServer(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
+    allow_reuse_address = os.name != "nt"  # where it would let a second server take a port that is in use
 
     def __init__(self, address: tuple[str, int], recordings: Recordings, scores: Scores) -> None:
         super().__init__(address, Handler)

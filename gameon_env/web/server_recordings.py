@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 import threading
@@ -25,6 +26,7 @@ MIN_FREE_BYTES = 256 << 20
 RECENT_S = 600.0  # a recording that grew within this before the start may have a page that goes on
 GRACE_S = 60.0  # in which that page must come back
 
+_LOG = logging.getLogger(__name__)
 _ID = re.compile(r"reacture_\d{13}")
 
 
@@ -164,7 +166,7 @@ class Recordings:
                 self._forget(recording)
                 return None
             recording.finish()
-        except GameOnError as error:
+        except (GameOnError, OSError) as error:
             recording.close()
             return f"{recording.prefix}: {error}"
         self._register(recording)
@@ -187,9 +189,12 @@ class Recordings:
     def _complete_left(self) -> None:
         while not self._closing.wait(min(1.0, self._grace_s / 4)):
             for name in list(self._left):
-                recording = self._open[name]
+                recording = self._open.get(name)
+                if recording is None:
+                    continue  # its page has finished it meanwhile
                 if time.monotonic() - recording.touched > self._grace_s:
-                    self._complete(recording)
+                    _LOG.info("%s", self._complete(recording))
+                    self._left.discard(name)  # where that failed, once more at the end, or by the next server
 
     def _drop_oldest(self) -> None:
         oldest = min(self._open.values(), key=lambda each: each.touched)

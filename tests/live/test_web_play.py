@@ -132,6 +132,35 @@ def learn_from(metadata_path: Path, folder: Path) -> None:
     assert {"key:w", "mouse:dx", "mouse:left"} <= set(policy.spec.controls)
 
 
+def test_keys_that_are_held_when_a_game_ends_begin_no_other(tmp_path: Path) -> None:
+    """The private display repeats no keys, as desktops do: those come by the browser's own protocol."""
+    with WebServer(tmp_path / "data", port=0) as server, browser(tmp_path / "browser", saves=False) as page:
+
+        def key(kind: str, name: str, repeated: bool = False) -> None:
+            text, code = {"Space": (" ", 32), "Enter": ("\r", 13)}[name]
+            told = {"type": kind, "code": name, "key": text if name == "Space" else name, "autoRepeat": repeated}
+            told |= {"windowsVirtualKeyCode": code} | ({"text": text} if kind == "keyDown" else {})
+            page.driver.execute_cdp_cmd("Input.dispatchKeyEvent", told)
+
+        page.open(f"{server.url}?kiosk=1&start=1&seconds=3&quality=lowest&record=1")
+        page.wait_state("playing")
+        for name in ("Space", "Enter"):
+            key("keyDown", name)
+        page.wait_state("over")
+        assert page.js("document.activeElement.id") == "again"
+        time.sleep(0.7)
+        for name in ("Space", "Enter"):
+            for _ in range(3):
+                key("keyDown", name, repeated=True)
+            key("keyUp", name)
+        time.sleep(0.3)
+        assert page.js("document.body.dataset.state") == "over"
+        key("keyDown", "Enter")  # pressed for the button
+        key("keyUp", "Enter")
+        page.wait_state("playing")
+        assert page.js("window.reacture.errors") == page.errors() == []
+
+
 def test_a_browser_that_asks_before_several_downloads(tmp_path: Path) -> None:
     with WebServer(tmp_path / "data", port=0) as server, browser(tmp_path / "browser", saves=False) as page:
         page.open(f"{server.url}?kiosk=1&start=1&seconds=1&quality=lowest&record=1")

@@ -26,8 +26,9 @@ LOOK_EVERY_NS = 20_000_000
 
 PINNED = {
     "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "PERL_HASH_SEED": "0",
-    "PERL_PERTURB_KEYS": "0", "LP_NUM_THREADS": "0", "GALLIUM_THREAD": "0", "mesa_glthread": "false", "OMP_NUM_THREADS": "1", "SDL_AUDIODRIVER": "dummy",
-    "SDL_AUDIO_DRIVER": "dummy", "ALSOFT_DRIVERS": "null", "QT_HASH_SEED": "0", "QT_NO_CPU_FEATURE": "rdrnd rdseed",
+    "PERL_PERTURB_KEYS": "0", "QT_HASH_SEED": "0", "QT_NO_CPU_FEATURE": "rdrnd rdseed", "LP_NUM_THREADS": "0",
+    "GALLIUM_THREAD": "0", "mesa_glthread": "false", "OMP_NUM_THREADS": "1", "SDL_AUDIODRIVER": "dummy",
+    "SDL_AUDIO_DRIVER": "dummy", "ALSOFT_DRIVERS": "null",
 }  # fmt: skip
 """Variables of what makes a game depend on the machine: its language and zone, threads that only draw, and random
 numbers that Qt takes from the processor."""

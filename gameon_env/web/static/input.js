@@ -132,6 +132,7 @@ export class Controls {
     });
     addEventListener("keyup", (event) => {
       if (KEYS[event.code]) this.release(KEYS[event.code]);
+      if (event.key === "Meta") this.clear(); // macOS does not tell of keys that go up while it is down
     });
     addEventListener("blur", () => this.clear());
     this.surface.addEventListener("mousedown", (event) => {

@@ -47,6 +47,9 @@ let game = null;
 /** What the start screen starts. */
 let chosen = address;
 let overAt = 0;
+/** Keys that are down now, and those of them that were when the game ended: what they still do is for no button. */
+const down = new Set();
+const heldAtEnd = new Set();
 let drawnAt = 0;
 /** Another window has the keyboard. */
 let away = false;
@@ -177,6 +180,7 @@ async function end() {
   if (one.done) return;
   one.done = true;
   overAt = performance.now();
+  for (const code of down) heldAtEnd.add(code);
   hud.update(one.sim, overAt);
   fillOver(one.sim, Boolean(one.recorder));
   show("over");
@@ -272,6 +276,19 @@ function startGame() {
   if (state() === "ready" || address.start) begin(chosen);
 }
 
+function keyGoesDown(event) {
+  down.add(event.code);
+  if (state() !== "over") return;
+  // A press that was meant for the game, as a click that was.
+  if (performance.now() - overAt < OVER_GUARD_MS) heldAtEnd.add(event.code);
+  if (heldAtEnd.has(event.code)) event.preventDefault();
+}
+
+function keyGoesUp(event) {
+  down.delete(event.code);
+  if (heldAtEnd.delete(event.code)) event.preventDefault();
+}
+
 function wire() {
   byId("ready-back").addEventListener("click", (event) => {
     event.stopPropagation();
@@ -291,6 +308,12 @@ function wire() {
     button.addEventListener("click", () => byId("help").showModal());
   for (const button of document.querySelectorAll("[data-download]"))
     button.addEventListener("click", () => download(game.recorder, button));
+  addEventListener("keydown", keyGoesDown, true);
+  addEventListener("keyup", keyGoesUp, true);
+  addEventListener("blur", () => {
+    down.clear();
+    heldAtEnd.clear();
+  });
   addEventListener("keydown", (event) => {
     if (event.code !== "Escape" || byId("help").open) return;
     if (state() === "playing") pause();

@@ -120,7 +120,7 @@ class BlobStore {
 
 async function openFolder() {
   // Where pages may only read their folder, or write it in a worker alone, it is of no use.
-  if (typeof FileSystemFileHandle?.prototype.createWritable !== "function") return null;
+  if (typeof globalThis.FileSystemFileHandle?.prototype.createWritable !== "function") return null;
   try {
     const root = await navigator.storage.getDirectory();
     return await root.getDirectoryHandle(FOLDER, { create: true });

@@ -52,6 +52,27 @@ def numbers(video: Any) -> list[int]:
     return [number_in(frame) for frame in video]
 
 
+def test_what_an_export_says_outlives_another_one(database: Path, tmp_path: Path) -> None:
+    export_to_hdf5(database, tmp_path / "once.h5", sessions=["aa01"], frame_skip=2, latency_ms=2 * PERIOD_NS / 1e6)
+    export_to_hdf5(tmp_path / "once.h5", tmp_path / "twice.h5", frame_skip=2)
+    once, twice = load_episodes(tmp_path / "once.h5"), load_episodes(tmp_path / "twice.h5")
+    assert [episode.metadata["part"] for episode in once] == [0, 1]
+    for first, second in zip(once, twice, strict=True):
+        for name in ("part", "offset_ns", "latency_ms", "end_reason", "has_rewards", "start_time"):
+            assert second.metadata[name] == first.metadata[name], name
+        assert second.metadata["frame_skip"] == 4
+    assert once[1].metadata["offset_ns"] > 0
+    assert once[0].metadata["has_rewards"] is False
+
+
+@pytest.mark.parametrize("latency_ms", [0.0, 50.0])
+def test_only_a_gap_is_called_one(database: Path, tmp_path: Path, latency_ms: float) -> None:
+    export_to_hdf5(database, tmp_path / "dots.h5", latency_ms=latency_ms)
+    reasons = [episode.metadata["end_reason"] for episode in load_episodes(tmp_path / "dots.h5")]
+    assert reasons[0] == "gap"
+    assert "gap" not in reasons[1:]
+
+
 def test_rows_are_what_was_recorded(database: Path, tmp_path: Path) -> None:
     summary = export_to_hdf5(db_path=database, output_path=tmp_path / "dots.h5", game_name="dots")
     before, after, second = load_episodes(tmp_path / "dots.h5")

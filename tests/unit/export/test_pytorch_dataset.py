@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, default_collate
 
+from gameon_env.datasets.recording import AudioSource
 from gameon_env.errors import GameOnError
 from gameon_env.export.pytorch_dataset import frames_tensor
 from gameon_env.export.pytorch_export import GameOnDataset, ResumableSampler, collate
@@ -251,6 +252,14 @@ def test_wrong_arguments_are_said(catalogue: Path) -> None:
             dataset(catalogue, **options)
     with pytest.raises(IndexError):
         dataset(catalogue)[10_000]
+
+
+@pytest.mark.parametrize("source", ["system", "microphone", "both"])
+def test_a_trajectory_without_sound_gives_silence(tmp_path: Path, source: AudioSource) -> None:
+    data = GameOnDataset(trajectory(tmp_path), sequence_length=4, audio_source=source, target_size=SIZE)
+    assert data[0]["audio"].shape == (4, 128)
+    assert not data[0]["audio"].any()
+    assert not data[0]["audio_mask"].any()
 
 
 def test_the_order_is_resumed(catalogue: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
 from pathlib import Path
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from gameon_env.cli import make_app
 from gameon_env.controls import Controls
 from gameon_env.datasets.session_recording import SessionRecording
-from gameon_env.errors import DatasetError, StorageError, UnknownNameError
+from gameon_env.errors import DatasetError, GameOnError, StorageError, UnknownNameError
 from gameon_env.export.reacture import ReActureDataset, ReActureWarning
 from gameon_env.export.reacture_export import export_to_reacture
 from gameon_env.export.reacture_import import KEPT_ROWS, import_reacture
@@ -148,6 +149,18 @@ def test_who_played_survives_the_way_there_and_back(tmp_path: Path, who: Who) ->
     import_reacture(path, tmp_path / "data")
     with Catalogue(tmp_path / "data") as catalogue:
         assert [entry.who for entry in catalogue.sessions()] == [who]
+
+
+def test_of_a_session_whose_video_is_damaged_nothing_is_left(tmp_path: Path) -> None:
+    imported = import_reacture(our_download(tmp_path / "download").write(), tmp_path / "data")
+    video = imported.folder / "video.mp4"
+    bytes_ = bytearray(video.read_bytes())
+    middle = len(bytes_) // 2
+    bytes_[middle : middle + 2000] = bytes(2000)
+    video.write_bytes(bytes_)
+    with contextlib.suppress(GameOnError):
+        export_to_reacture(tmp_path / "data", tmp_path / "out", game_name="reacture")
+    assert not list((tmp_path / "out").glob("*.npy"))
 
 
 @pytest.mark.parametrize("make", [our_download, original_download])

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -226,6 +227,34 @@ def test_a_page_that_does_not_come_back_is_waited_for_only_so_long(server: WebSe
     with WebServer(tmp_path / "later", port=0, grace_s=0.2):
         wait_for(lambda: (folder / f"{name}_metadata.json").exists())
     check_files(folder, 4)
+
+
+def test_pages_that_come_back_while_another_recording_is_completed(
+    server: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [begin(server) for _ in range(3)]
+    for name in names:
+        send_samples(server, name, 0, 4)
+    killed(tmp_path / "data", tmp_path / "later")
+    complete = server_recordings.Recordings._complete
+    completed: list[str] = []
+    goes_on = threading.Event()
+
+    def slow(self: Any, recording: Any) -> str | None:
+        completed.append(recording.prefix)
+        goes_on.wait(10)
+        return complete(self, recording)
+
+    monkeypatch.setattr(server_recordings.Recordings, "_complete", slow)
+    with WebServer(tmp_path / "later", port=0, grace_s=0.2) as later:
+        wait_for(lambda: bool(completed))
+        for name in set(names) - set(completed):
+            finish(later, name)
+        goes_on.set()
+        wait_for(lambda: (tmp_path / "later" / "reacture" / completed[0] / f"{completed[0]}_metadata.json").exists())
+    assert len(completed) == 1
+    for name in names:
+        check_files(tmp_path / "later" / "reacture" / name, 4)
 
 
 def test_a_finish_that_was_killed_is_finished(server: WebServer, tmp_path: Path) -> None:
