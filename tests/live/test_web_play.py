@@ -153,7 +153,7 @@ def test_keys_that_are_held_when_a_game_ends_begin_no_other(tmp_path: Path) -> N
             for _ in range(3):
                 key("keyDown", name, repeated=True)
             key("keyUp", name)
-        time.sleep(0.3)
+        time.sleep(3)  # another game would be there by then
         assert page.js("document.body.dataset.state") == "over"
         key("keyDown", "Enter")  # pressed for the button
         key("keyUp", "Enter")
