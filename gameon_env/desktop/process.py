@@ -30,6 +30,16 @@ if sys.platform == "win32":
     OUT_OF_THE_TERMINAL = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
 
 
+SERVICES = frozenset(
+    {
+        "dbus-daemon", "dbus-launch", "dbus-broker", "dbus-broker-lau", "at-spi-bus-laun", "at-spi2-registr",
+        "dconf-service", "gvfsd", "gvfsd-fuse", "gconfd-2", "pulseaudio", "pipewire", "wireplumber", "gnome-keyring-d",
+    }
+)  # fmt: skip
+"""Names (15 characters of them, as the kernel has) of what libraries start for a whole session, where none is there:
+it outlives the game."""
+
+
 class GameProcess:
     """A running game, with everything it starts. Make one with :meth:`launch`."""
 
@@ -96,7 +106,8 @@ class GameProcess:
     def poll(self) -> int | None:
         """The exit code (negative: ended by that signal), or ``None`` while it runs.
 
-        A launcher that ends well while what it started goes on still counts as running.
+        A launcher that ends well while what it started goes on still counts as running; services of the desktop that
+        a game started on its way (:data:`SERVICES`) do not.
         """
         with self._lock:
             code = self._process.poll()
@@ -110,7 +121,7 @@ class GameProcess:
             entry = reaper.read_entry(self._survivor[0])
             if entry is not None and entry.start == self._survivor[1] and entry.state not in "ZX":
                 return True
-        entries = (reaper.read_entry(pid) for pid in self.pids())
+        entries = (reaper.read_entry(pid) for pid in self.pids() if reaper.name_of(pid) not in SERVICES)
         self._survivor = next(((entry.pid, entry.start) for entry in entries if entry is not None), None)
         return self._survivor is not None
 

@@ -56,6 +56,14 @@ def read_entry(pid: int) -> Entry | None:
     return Entry(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), fields[0])
 
 
+def name_of(pid: int) -> str:
+    """The name of a process's program, its first 15 characters; empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").rstrip("\n")
+    except OSError:
+        return ""
+
+
 def start_of(pid: int) -> int:
     """When a process was started, in the system's own units; 0 where there is none."""
     if _ON_LINUX:

@@ -86,6 +86,7 @@ static int ends(void) {
 /* ---- a thread that looks at the clock until another one is done ---- */
 
 static atomic_int work, done;
+static sem_t worked;
 
 static void *works(void *unused) {
     (void)unused;
@@ -95,6 +96,7 @@ static void *works(void *unused) {
         work--;
         pthread_mutex_unlock(&lock);
         done++;
+        sem_post(&worked);
     }
     return 0;
 }
@@ -161,6 +163,12 @@ static int collects(void) {
         pthread_mutex_unlock(&lock);
         SHOW("collection", collect());
         usleep(1000);
+        /* and then one that no handler posts, but a thread */
+        pthread_mutex_lock(&lock);
+        work++;
+        pthread_cond_broadcast(&condition);
+        pthread_mutex_unlock(&lock);
+        sem_wait(&worked);
     }
     _exit(0);
 }
@@ -197,6 +205,76 @@ static int writes(void) {
         waitpid(child, &result, 0);
         printf("way%d %zd %d\n", way, sent, WEXITSTATUS(result));
     }
+    return 0;
+}
+
+static int limit(void) { /* a socket that nobody reads, with a limit of its own */
+    int ends[2];
+    static char data[MANY];
+    struct timeval often = {1000, 0};
+    socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+    setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &often, sizeof often);
+    while (send(ends[0], data, sizeof data, MSG_DONTWAIT) > 0) {}
+    SHOW("send", send(ends[0], data, sizeof data, 0));
+    return 0;
+}
+
+static int records(void) { /* several write into one pipe, each record in two parts */
+    int ends[2];
+    char head[16], body[84], record[100];
+    if (pipe(ends)) return 9;
+    for (int writer = 0; writer < 3; writer++)
+        if (!fork()) {
+            memset(head, 'a' + writer, sizeof head);
+            memset(body, 'a' + writer, sizeof body);
+            struct iovec parts[2] = {{head, sizeof head}, {body, sizeof body}};
+            for (int i = 0; i < 500; i++)
+                if (writev(ends[1], parts, 2) != sizeof record) _exit(9);
+            _exit(0);
+        }
+    close(ends[1]);
+    long whole = 0;
+    usleep(1000);
+    while (read(ends[0], record, sizeof record) == sizeof record) {
+        int same = 1;
+        for (size_t i = 1; i < sizeof record; i++) same &= record[i] == record[0];
+        whole += same;
+    }
+    printf("whole 0 %ld\n", whole);
+    return 0;
+}
+
+static int pieces(void) { /* lines that come in pieces, to a stream */
+    int ends[2], lines = 0;
+    char line[100];
+    if (pipe(ends)) return 9;
+    if (!fork()) {
+        close(ends[0]);
+        for (int i = 0; i < 10; i++) {
+            if (write(ends[1], "best", 4) < 0) _exit(9);
+            sleep(100);
+            if (write(ends[1], "move\n", 5) < 0) _exit(9);
+        }
+        _exit(0);
+    }
+    close(ends[1]);
+    FILE *stream = fdopen(ends[0], "r");
+    int64_t before = now(CLOCK_MONOTONIC);
+    while (fgets(line, sizeof line, stream)) lines += !strcmp(line, "bestmove\n");
+    printf("lines %lld %d\n", (long long)(now(CLOCK_MONOTONIC) - before), lines);
+    return 0;
+}
+
+static int interrupted(void) {
+    struct sigaction action = {.sa_handler = start};
+    int ends[2];
+    char line[10];
+    sigaction(SIGALRM, &action, 0);
+    if (pipe(ends)) return 9;
+    FILE *stream = fdopen(ends[0], "r");
+    alarm(1000);
+    SHOW("fgets", fgets(line, sizeof line, stream) != 0);
+    printf("error 0 %d\n", ferror(stream) != 0);
     return 0;
 }
 
@@ -261,6 +339,10 @@ int main(int count, char **arguments) {
     if (!strcmp(what, "collects")) return collects();
     if (!strcmp(what, "writes")) return writes();
     if (!strcmp(what, "room")) return room();
+    if (!strcmp(what, "limit")) return limit();
+    if (!strcmp(what, "records")) return records();
+    if (!strcmp(what, "pieces")) return pieces();
+    if (!strcmp(what, "interrupted")) return interrupted();
     if (!strcmp(what, "asks")) return asks();
     if (!strcmp(what, "answers")) return answers();
     if (!strcmp(what, "saves")) return saves();

@@ -63,8 +63,10 @@ def test_who_looks_at_the_clock_does_not_keep_others_from_going_on(session: Lock
 
 
 def test_a_collector_that_stops_all_threads_takes_no_time(session: LockstepSession, probe: str) -> None:
+    before = time.monotonic()
     lines = play(session, probe, "collects").splitlines()
     assert len(lines) == 20
+    assert time.monotonic() - before < 8  # of half a second each, where it waited for a handler that posts nothing
     for line in lines:
         ns, result = measured(line)["collection"]
         assert ns < MS
@@ -80,6 +82,69 @@ def test_a_wait_for_room_that_never_comes_has_its_limit(session: LockstepSession
     ns, result = measured(play(session, probe, "room"))["poll"]
     assert ns == pytest.approx(LONG, abs=MS)
     assert result == 0
+
+
+def test_a_send_has_its_sockets_limit(session: LockstepSession, probe: str) -> None:
+    ns, result = measured(play(session, probe, "limit"))["send"]
+    assert ns == pytest.approx(LONG, abs=MS)
+    assert result == -1
+
+
+def test_small_records_stay_whole(session: LockstepSession, probe: str) -> None:
+    assert measured(play(session, probe, "records"))["whole"] == (0, 1500)
+
+
+def test_streams_wait_for_every_piece_of_a_line(session: LockstepSession, probe: str) -> None:
+    ns, lines = measured(play(session, probe, "pieces"))["lines"]
+    assert ns == pytest.approx(LONG, abs=MS)
+    assert lines == 10
+
+
+def test_a_signal_interrupts_a_stream(session: LockstepSession, probe: str) -> None:
+    found = measured(play(session, probe, "interrupted"))
+    assert found["fgets"] == (pytest.approx(LONG, abs=MS), 0)
+    assert found["error"] == (0, 1)
+
+
+def test_a_terminal_of_its_own_for_a_child(session: LockstepSession) -> None:
+    code = (
+        "import os, pty, time\n"
+        "pid, terminal = pty.fork()\n"
+        "if not pid:\n"
+        "    time.sleep(1000)\n"
+        "    os.write(1, b'well')\n"
+        "    os._exit(3)\n"
+        "start = time.monotonic()\n"
+        "text = os.read(terminal, 100)\n"
+        "print(text, round(time.monotonic() - start), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
+    )
+    assert play(session, sys.executable, "-c", code).strip() == "b'well' 1000 3"
+
+
+WRAPS = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <unistd.h>
+ssize_t write(int file, const void *data, size_t size) {
+    static ssize_t (*real)(int, const void *, size_t);
+    if (!real) real = (ssize_t (*)(int, const void *, size_t))dlsym(dlopen("libc.so.6", RTLD_LAZY), "write");
+    return real(file, data, size);
+}
+"""
+
+
+def test_a_library_between_us_and_the_c_librarys_finds_its_own(
+    session: LockstepSession, probe: str, tmp_path: Path
+) -> None:
+    (tmp_path / "wraps.c").write_text(WRAPS)
+    library = tmp_path / "wraps.so"
+    subprocess.run(["cc", "-shared", "-fPIC", str(tmp_path / "wraps.c"), "-o", str(library)], check=True)
+    variables = session.launch(probe, 1, {"LD_PRELOAD": str(library)})
+    with subprocess.Popen([probe, "pieces"], env=variables, stdout=subprocess.PIPE, text=True) as game:
+        session.begin(lambda: game.poll() is None)
+        session.advance(2 * LONG)
+        output, _ = game.communicate(timeout=10)
+    assert measured(output)["lines"][1] == 10
 
 
 def test_the_frame_in_which_a_child_is_seen_to_be_over_is_the_same(session: LockstepSession, probe: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -77,6 +78,16 @@ def test_a_launcher_that_exits_well_is_not_the_end_of_the_game() -> None:
         for pid in game.pids():
             psutil.Process(pid).kill()
         assert wait_for(lambda: game.poll() == 0)
+
+
+def test_services_that_a_game_started_are_not_the_game(tmp_path: Path) -> None:
+    service = tmp_path / "dbus-daemon"
+    shutil.copy(shutil.which("sleep") or "", service)
+    with GameProcess.launch(["sh", "-c", f"(setsid {service} 600 &); exit 0"], display=None) as game:
+        assert wait_for(lambda: game.pid not in game.pids() and len(game.pids()) == 1)
+        assert wait_for(lambda: game.poll() == 0)
+        (left,) = game.pids()
+    assert not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE
 
 
 def test_its_own_home_and_a_display_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ void shim_cancel(struct slot *me, uint64_t handle);
 void shim_posted(void); /* by a signal's handler, while it is not this thread's turn */
 int shim_poll(struct slot *me, int64_t wake, int (*look)(void *), void *what);
 int shim_poll_on(struct slot *me, int64_t wake, int (*look)(void *), void *what); /* after signals too that let it */
-void shim_signal(struct slot *me, int number, int (*send)(void *), void *what); /* and let it come to who waits */
+#define UNTIL_SEEN 500 /* moments of 20 us that a signal's handler may take before others go on */
+int shim_signal(struct slot *me, uint64_t handle, int number, int moments, int (*send)(void *), void *what);
+                /* and let it come to who waits, or to that one; what send said */
 int shim_last_signal(void); /* that interrupted this thread; 0: it is not known */
 int shim_restarts(void);    /* whether a call that was interrupted goes on by itself */
 void shim_leave(struct slot *me); /* pass the turn on, around a call that waits for something real */
@@ -59,10 +61,11 @@ void shim_sent(int file); /* something, perhaps to the X server */
 struct timespec shim_really_until(const struct timespec *until, clockid_t clock); /* the same moment by the real clock */
 int64_t shim_base(clockid_t clock);
 void timers_forget(void);
-FILE *stream_of(int file); /* that reads it through us */
+FILE *stream_of(int file, const char *mode); /* that reads or writes it through us */
 ssize_t random_rest(int file, void *out, size_t size, ssize_t so_far);
 int is_ready(int file, short event);
-int wait_readable(struct slot *me, int file);
+int64_t socket_wake(int file, int option);
+void shim_take_input(void); /* once, when a process comes under the clock */
 int poll_file(struct slot *me, int file, short event, int64_t wake);
 int lock_mutex(struct slot *me, pthread_mutex_t *mutex, int64_t wake);
 int unlock_mutex(struct slot *me, pthread_mutex_t *mutex);

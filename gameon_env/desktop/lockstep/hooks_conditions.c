@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <threads.h>
 
 #include "hooks.h"
+#include "shim.h"
 
 #define COND_SHARED 1u /* glibc's own bits in __wrefs */
 #define COND_MONOTONIC 2u
@@ -88,11 +90,36 @@ static uint64_t key_of(sem_t *semaphore) { return (uint64_t)semaphore | SEMAPHOR
 #define HANDLER_TAKES_NS 500000000
 static __thread int signalled;
 
+#define HANDLED 8
+static sem_t *handled[HANDLED]; /* semaphores that handlers have posted */
+static int none_handled;        /* it was waited for one, and none did */
+
+static int is_handled(sem_t *semaphore) {
+    for (int i = 0; i < HANDLED; i++)
+        if (handled[i] == semaphore) return 1;
+    return !handled[0] && !none_handled;
+}
+
+static void note_handled(sem_t *semaphore) {
+    for (int i = 0; i < HANDLED && handled[i] != semaphore; i++)
+        if (!handled[i]) handled[i] = semaphore;
+}
+
+struct kill_call {
+    pthread_t thread;
+    int number;
+};
+static int send_kill(void *given) {
+    struct kill_call *call = given;
+    return -REAL(pthread_kill)(call->thread, call->number);
+}
+
 HOOK int pthread_kill(pthread_t thread, int number) {
     struct slot *me = ENTER("pthread_kill");
-    int error = REAL(pthread_kill)(thread, number);
-    if (me && number && !error && thread != pthread_self()) signalled = 1;
-    return error;
+    if (!me || !number || thread == pthread_self()) return REAL(pthread_kill)(thread, number);
+    struct kill_call call = {thread, number};
+    signalled = 1;
+    return -shim_signal(me, (uint64_t)thread, number, handled[0] ? 0 : UNTIL_SEEN, send_kill, &call);
 }
 
 /* Whether a handler of such a signal posts it. */
@@ -105,6 +132,7 @@ static int handler_posts(struct slot *me, sem_t *semaphore) {
     me->real = 0;
     errno = saved;
     signalled = !result;
+    none_handled |= result != 0;
     return !result;
 }
 
@@ -117,7 +145,7 @@ static int wait_semaphore(struct slot *me, sem_t *semaphore, int64_t wake) {
         return found > 0 ? 0 : -1;
     }
     while (REAL(sem_trywait)(semaphore) < 0) {
-        if (signalled && handler_posts(me, semaphore)) return 0;
+        if (signalled && is_handled(semaphore) && handler_posts(me, semaphore)) return 0;
         if (wake <= lockstep->now) {
             errno = ETIMEDOUT;
             return -1;
@@ -147,7 +175,11 @@ HOOK int sem_clockwait(sem_t *restrict semaphore, clockid_t clock, const struct 
 HOOK int sem_post(sem_t *semaphore) {
     struct slot *me = ENTER("sem_post");
     int result = REAL(sem_post)(semaphore);
-    if (me) shim_wake(me, key_of(semaphore), 1, EVERY_BIT);
-    else shim_posted();
+    if (me) {
+        shim_wake(me, key_of(semaphore), 1, EVERY_BIT);
+    } else if (lockstep) {
+        note_handled(semaphore);
+        shim_posted();
+    }
     return result;
 }

@@ -76,7 +76,10 @@ static void *before_libc(void *library, const char *name) {
     if (!self && dladdr(shim_next("getpid"), &libc) && dladdr((void *)dlsym, &us))
         self = dlopen(us.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
     void *found = real_dlsym(library, name); /* what it says in dlerror() of a name that is not there stays */
-    if (!self || !found || !dladdr(found, &place) || place.dli_fbase != libc.dli_fbase) return found;
+    if (!self || !found) return found;
+    void *after_us = shim_next(name);
+    if (!after_us) dlerror();
+    if (after_us != found || !dladdr(found, &place) || place.dli_fbase != libc.dli_fbase) return found;
     void *mine = real_dlsym(self, name);
     if (!mine) dlerror();
     return mine && dladdr(mine, &other) && other.dli_fbase == us.dli_fbase ? mine : found;

@@ -105,7 +105,7 @@ HOOK FILE *popen(const char *command, const char *mode) {
     if (pipe2(ends, O_CLOEXEC) < 0) return 0;
     pid_t pid = spawn_shell(command, ends[in ? 1 : 0], in ? 1 : 0, 0);
     close(ends[in ? 1 : 0]);
-    FILE *file = pid < 0 ? 0 : in ? stream_of(ends[0]) : fdopen(ends[1], "w");
+    FILE *file = pid < 0 ? 0 : stream_of(ends[in ? 0 : 1], in ? "r" : "w");
     if (!file) {
         close(ends[in ? 0 : 1]);
         return 0;

@@ -146,7 +146,7 @@ HOOK int __openat64_2(int folder, const char *path, int flags) {
 HOOK FILE *fopen(const char *path, const char *mode) {
     if (!is_random(path) || !ENTER("fopen")) return REAL(fopen)(path, mode);
     int fd = random_file(0);
-    return fd < 0 ? 0 : stream_of(fd);
+    return fd < 0 ? 0 : stream_of(fd, "r");
 }
 HOOK FILE *fopen64(const char *path, const char *mode) {
     return is_random(path) ? fopen(path, mode) : REAL(fopen64)(path, mode);

@@ -10,19 +10,19 @@
 
 #include "hooks.h"
 
-/* The socket's own limit; NEVER where there is none, or this is no socket. */
-static int64_t receive_wake(int file) {
+/* The socket's own limit, SO_RCVTIMEO or SO_SNDTIMEO; NEVER where there is none, or this is no socket. */
+int64_t socket_wake(int file, int option) {
     struct timeval limit = {0, 0};
     socklen_t size = sizeof limit;
-    if (getsockopt(file, SOL_SOCKET, SO_RCVTIMEO, &limit, &size) < 0) return NEVER;
+    if (getsockopt(file, SOL_SOCKET, option, &limit, &size) < 0) return NEVER;
     return limit.tv_sec || limit.tv_usec ? after(us_to_ns(&limit)) : NEVER;
 }
 
 /* Returns 0 where the read may be made: there is something, or it does not wait. Otherwise -1, and errno is set. */
-int wait_readable(struct slot *me, int file) {
+static int wait_readable(struct slot *me, int file) {
     int saved = errno, flags = fcntl(file, F_GETFL);
     if (flags >= 0 && !(flags & O_NONBLOCK) && !is_ready(file, POLLIN)) {
-        int64_t wake = receive_wake(file);
+        int64_t wake = socket_wake(file, SO_RCVTIMEO);
         int found = poll_file(me, file, POLLIN, wake);
         while (found < 0 && wake == NEVER && shim_restarts()) found = poll_file(me, file, POLLIN, wake);
         if (found <= 0) {

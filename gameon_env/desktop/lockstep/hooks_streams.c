@@ -1,8 +1,9 @@
-/* Streams: the C library's own reads go past us. Some are made to read through us; before others we wait. */
+/* Streams whose reads and writes wait: the C library's own go past us, so these are made to go through us. */
 #define _GNU_SOURCE
-#include <stdarg.h>
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "hooks.h"
@@ -21,16 +22,21 @@ static int close_file(void *given) {
     return close(file);
 }
 
-FILE *stream_of(int file) {
-    static const cookie_io_functions_t calls = {.read = read_file, .close = close_file};
+static ssize_t write_file(void *file, const char *in, size_t size) {
+    ssize_t done = write((int)(intptr_t)file, in, size);
+    return done < 0 ? 0 : done; /* as a cookie's function says that it failed */
+}
+
+FILE *stream_of(int file, const char *mode) {
+    static const cookie_io_functions_t calls = {.read = read_file, .write = write_file, .close = close_file};
     for (int i = 0; i < STREAMS; i++)
         if (!streams[i].stream) {
-            FILE *stream = fopencookie((void *)(intptr_t)file, "r", calls);
+            FILE *stream = fopencookie((void *)(intptr_t)file, mode, calls);
             streams[i].stream = stream;
             streams[i].file = file;
             return stream;
         }
-    return fdopen(file, "r");
+    return REAL(fdopen)(file, mode);
 }
 
 HOOK int fileno(FILE *stream) {
@@ -40,44 +46,38 @@ HOOK int fileno(FILE *stream) {
 }
 HOOK int fileno_unlocked(FILE *stream) { return fileno(stream); }
 
-/* Where its next read has to wait, it does so here. */
-static void await(FILE *stream, const char *where) {
-    if (!stream || stream->_IO_read_ptr < stream->_IO_read_end) return;
-    struct slot *me = shim_enter(where);
-    int file = me ? REAL(fileno)(stream) : -1;
-    if (file >= 0) wait_readable(me, file);
+/* Whether what is read there comes from another program, or from a person. */
+static int may_wait(int file) {
+    struct stat about;
+    int saved = errno;
+    int waits = fstat(file, &about) == 0 && (S_ISFIFO(about.st_mode) || S_ISSOCK(about.st_mode) || isatty(file));
+    errno = saved;
+    return waits;
 }
 
-#define READ(type, name, arguments, stream, ...)                                                                       \
-    HOOK type name arguments {                                                                                         \
-        static const char where[32] = #name;                                                                           \
-        await(stream, where);                                                                                          \
-        return REAL(name)(__VA_ARGS__);                                                                                \
-    }
+HOOK FILE *fdopen(int file, const char *mode) {
+    int reads = mode[0] == 'r' && !strchr(mode, '+') && lockstep && may_wait(file);
+    return reads ? stream_of(file, mode) : REAL(fdopen)(file, mode);
+}
+
+/* ---- standard input ---- */
+
+static FILE *libcs; /* the C library's own, which C++'s streams have from before */
+
+void shim_take_input(void) {
+    FILE *stream = may_wait(0) ? stream_of(0, "r") : 0;
+    if (!stream) return;
+    if (isatty(0)) setvbuf(stream, 0, _IOLBF, 0); /* by this the C library shows what is asked before it reads */
+    libcs = stdin;
+    stdin = stream;
+}
+
+static FILE *ours(FILE *stream) { return stream && stream == libcs ? stdin : stream; }
+
 #undef getc
-#undef getc_unlocked
-#undef fread_unlocked
-int _IO_getc(FILE *);
-ssize_t __getdelim(char **, size_t *, int, FILE *);
-READ(int, getc, (FILE *stream), stream, stream)
-READ(int, _IO_getc, (FILE *stream), stream, stream)
-READ(int, fgetc, (FILE *stream), stream, stream)
-READ(int, getc_unlocked, (FILE *stream), stream, stream)
-READ(int, fgetc_unlocked, (FILE *stream), stream, stream)
-READ(int, getchar, (void), stdin)
-READ(char *, fgets, (char *restrict out, int size, FILE *restrict stream), stream, out, size, stream)
-READ(char *, fgets_unlocked, (char *restrict out, int size, FILE *restrict stream), stream, out, size, stream)
-READ(ssize_t, getline, (char **restrict line, size_t *restrict size, FILE *restrict stream), stream, line, size, stream)
-READ(
-    ssize_t, getdelim, (char **restrict line, size_t *restrict size, int end, FILE *restrict stream), stream, line, size,
-    end, stream
-)
-READ(ssize_t, __getdelim, (char **line, size_t *size, int end, FILE *stream), stream, line, size, end, stream)
-READ(
-    size_t, fread, (void *restrict out, size_t size, size_t count, FILE *restrict stream), stream, out, size, count,
-    stream
-)
-READ(
-    size_t, fread_unlocked, (void *restrict out, size_t size, size_t count, FILE *restrict stream), stream, out, size,
-    count, stream
-)
+HOOK int getc(FILE *stream) { return REAL(getc)(ours(stream)); }
+HOOK int fgetc(FILE *stream) { return REAL(fgetc)(ours(stream)); }
+HOOK int ungetc(int sign, FILE *stream) { return REAL(ungetc)(sign, ours(stream)); }
+HOOK size_t fread(void *restrict out, size_t size, size_t count, FILE *restrict stream) {
+    return REAL(fread)(out, size, count, ours(stream));
+}

@@ -25,7 +25,7 @@ static void count_down(void *rounds) {
         shim_end_thread();
 }
 
-__attribute__((constructor(102))) static void prepare_ends(void) { pthread_key_create(&at_end, count_down); }
+__attribute__((constructor)) static void prepare_ends(void) { pthread_key_create(&at_end, count_down); }
 
 static void *run(void *given) {
     struct start start = *(struct start *)given;

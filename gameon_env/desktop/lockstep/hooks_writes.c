@@ -23,15 +23,16 @@ static int kind_of(int file, int flags) {
     return kind;
 }
 
-/* Returns 0 once there is room, where there seemed to be some a moment longer too; -1 after a signal. */
-static int wait_writable(struct slot *me, int file, int again) {
+/* Returns 0 once there is room, where there seemed to be some a moment longer too; -1 after a signal, or after the
+   socket's own limit. */
+static int wait_writable(struct slot *me, int kind, int file, int again) {
+    int64_t wake = kind == SOCKET ? socket_wake(file, SO_SNDTIMEO) : NEVER;
     if (again) shim_wait(me, 0, after(1000000), 0);
-    while (poll_file(me, file, POLLOUT, NEVER) < 0) {
-        if (shim_restarts()) continue;
-        errno = EINTR;
-        return -1;
-    }
-    return 0;
+    int found;
+    while ((found = poll_file(me, file, POLLOUT, wake)) < 0 && wake == NEVER && shim_restarts()) {}
+    if (found > 0) return 0;
+    errno = found ? EINTR : EAGAIN;
+    return -1;
 }
 
 static ssize_t write_all(struct slot *me, int kind, int file, const char *data, size_t size, int flags) {
@@ -39,7 +40,7 @@ static ssize_t write_all(struct slot *me, int kind, int file, const char *data, 
     int again = 0;
     do {
         size_t left = size - so_far;
-        if (wait_writable(me, file, again)) return so_far ? (ssize_t)so_far : -1;
+        if (wait_writable(me, kind, file, again)) return so_far ? (ssize_t)so_far : -1;
         ssize_t done = kind == SOCKET ? REAL(send)(file, data + so_far, left, flags | MSG_DONTWAIT)
                                       : REAL(write)(file, data + so_far, left < PIPE_BUF ? left : PIPE_BUF);
         again = done < 0 && errno == EAGAIN;
@@ -77,6 +78,11 @@ HOOK ssize_t write(int file, const void *data, size_t size) {
 HOOK ssize_t writev(int file, const struct iovec *parts, int count) {
     struct slot *me = ENTER("writev");
     int kind = me && count > 0 ? kind_of(file, 0) : AT_ONCE;
+    size_t total = 0;
+    for (int i = 0; kind != AT_ONCE && i < count; i++) total += parts[i].iov_len;
+    if (!total) kind = AT_ONCE;
+    if (kind == PIPE && total <= PIPE_BUF) /* nobody else's bytes come between */
+        return wait_writable(me, kind, file, 0) ? -1 : REAL(writev)(file, parts, count);
     if (kind == PIPE) return write_parts(me, kind, file, parts, (size_t)count, 0, 0);
     if (kind == SOCKET) {
         struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
@@ -106,7 +112,7 @@ HOOK ssize_t sendmsg(int file, const struct msghdr *message, int flags) {
     }
     ssize_t done = -1;
     for (int again = 0; done < 0; again = 1) {
-        if (wait_writable(me, file, again)) return -1;
+        if (wait_writable(me, SOCKET, file, again)) return -1;
         done = REAL(sendmsg)(file, message, flags | MSG_DONTWAIT);
         if (done < 0 && errno != EAGAIN) return -1;
     }

@@ -45,7 +45,7 @@ static void fix_layout(void) {
     execve(program, arguments, environ);
 }
 
-__attribute__((constructor(101))) void process_attach(void) {
+__attribute__((constructor)) void process_attach(void) {
     const char *path = getenv("GAMEON_LOCKSTEP");
     if (lockstep || ended || !path || strlen(path) >= sizeof state_path) return;
     strcpy(state_path, path);
@@ -69,12 +69,14 @@ __attribute__((constructor(101))) void process_attach(void) {
     }
     lockstep = map;
     fix_layout();
+    shim_take_input();
     int32_t pid = own_pid = getpid();
     lockstep_lock();
     /* What this process was before an exec is gone, with all its threads. */
     for (uint32_t i = 0; i < lockstep->used; i++)
         if (lockstep->slots[i].pid == pid && lockstep->slots[i].state != FREE) lockstep_drop(&lockstep->slots[i]);
     mine = lockstep_slot(pid, (int32_t)lockstep_tid);
+    if (mine) mine->handle = (uint64_t)pthread_self();
     lockstep->attached++;
     lockstep_offer();
     lockstep_unlock();
@@ -101,11 +103,12 @@ static void moment(long ns) {
 }
 
 /* Before a signal is sent: a thread that has said that it waits, but is still on its way there, would not be woken. */
-int process_asleep(struct slot *me) {
+int process_asleep(struct slot *me, uint64_t handle) {
     int waiting = 0;
     for (uint32_t i = 0; i < lockstep->used; i++) {
         struct slot *slot = &lockstep->slots[i];
-        if (slot == me || slot->pid != own_pid || slot->looks || (slot->state != WAITING && slot->state != POLLING)) continue;
+        if (slot == me || slot->pid != own_pid || slot->looks || (handle && slot->handle != handle)) continue;
+        if (slot->state != WAITING && slot->state != POLLING) continue;
         for (int tries = 0; tries < 1000 && lockstep_doing(own_pid, slot->tid) != 'S'; tries++) moment(20000);
         waiting = 1;
     }
@@ -170,6 +173,30 @@ static void end_process(void) {
     for (uint32_t i = 0; i < lockstep->used; i++) lockstep_futex(&lockstep->slots[i].go, FUTEX_WAKE, INT_MAX, -1);
     busy--;
 }
+
+/* A fork that the C library makes by itself, as forkpty does, has its place in the order too. */
+static struct slot *unborn;
+
+static void before_fork(void) {
+    int plain = lockstep && !ended && !forking && mine && lockstep->holder == (int32_t)mine->index;
+    unborn = plain ? shim_child_slot() : 0;
+}
+
+static void after_fork(void) {
+    struct slot *child = unborn;
+    unborn = 0;
+    if (!lockstep || ended || forking) return;
+    timers_forget();
+    if (child) {
+        shim_become(child, 1);
+    } else {
+        own_pid = getpid();
+        mine = 0;
+        lockstep_tid = 0;
+    }
+}
+
+__attribute__((constructor)) static void prepare_forks(void) { pthread_atfork(before_fork, 0, after_fork); }
 
 __attribute__((destructor)) static void detach(void) { end_process(); }
 

@@ -79,6 +79,9 @@ int wait_turn(struct slot *me) {
                 lockstep_ready(me, BY_SIGNAL);
                 interrupted = 1;
                 lockstep_offer();
+            } else if (me->state == RUNNING && me->reason == BY_LOOK) { /* it was to look for something at that moment */
+                me->reason = BY_SIGNAL;
+                interrupted = 1;
             }
             lockstep_unlock();
         }
@@ -103,6 +106,7 @@ struct slot *shim_enter(const char *where) {
     if (!mine) { /* a thread that was not made by pthread_create */
         lockstep_lock();
         mine = lockstep_slot(getpid(), (int32_t)lockstep_tid);
+        if (mine) mine->handle = (uint64_t)pthread_self();
         lockstep_unlock();
         if (!mine) {
             busy = 0;
@@ -263,17 +267,18 @@ int shim_poll(struct slot *me, int64_t wake, int (*look)(void *), void *what) {
 
 int shim_last_signal(void) { return last_signal; }
 
-void shim_signal(struct slot *me, int number, int (*send)(void *), void *what) {
-    int waiting = process_asleep(me);
+int shim_signal(struct slot *me, uint64_t handle, int number, int moments, int (*send)(void *), void *what) {
+    int waiting = process_asleep(me, handle);
     unsigned before = __atomic_load_n(&signals_seen, __ATOMIC_SEQ_CST);
     __atomic_store_n(&sending, number, __ATOMIC_SEQ_CST);
     int sent = send(what);
     struct timespec moment = {0, 20000};
-    for (int tries = 0; sent >= 0 && waiting && tries < 500; tries++) {
+    for (int tries = 0; sent >= 0 && waiting && tries < moments; tries++) {
         if (__atomic_load_n(&signals_seen, __ATOMIC_SEQ_CST) != before) break;
         lockstep_syscall(SYS_nanosleep, (long)&moment, 0, 0, 0);
     }
     __atomic_store_n(&sending, 0, __ATOMIC_SEQ_CST);
+    return sent;
 }
 
 void shim_leave(struct slot *me) { pass_turn(me, OUTSIDE, 0, NEVER, 0); }
@@ -294,6 +299,7 @@ void shim_become(struct slot *me, int forked) {
     lockstep_lock();
     me->pid = own_pid;
     me->tid = (int32_t)lockstep_tid;
+    me->handle = (uint64_t)pthread_self();
     lockstep_unlock();
     mine = me;
     wait_turn(me);

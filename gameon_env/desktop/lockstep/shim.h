@@ -19,7 +19,8 @@ void shim_stop_clock(void);
 int controller_gone(void);
 void process_attach(void);
 int process_settle(void); /* wait for processes that are about to end; whether there was one */
-int process_asleep(struct slot *me); /* wait until the other threads that wait really do; whether there are any */
+int process_asleep(struct slot *me, uint64_t handle); /* wait until the other threads that wait really do, or that one;
+                                                         whether there are any */
 extern int x_busy;        /* something was sent to the X server since it was last seen to be done */
 int x_unread(void);       /* the same, to be asked of the system */
 int settle_x(void);       /* wait until it is done; whether it can be seen */

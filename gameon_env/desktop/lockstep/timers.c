@@ -62,7 +62,7 @@ static void fire(struct slot *me, struct timer *timer, uint64_t times) {
     if (timer->kind == FILE_TIMER) {
         if (write(timer->file, &times, sizeof times) < 0) {} /* closed, or not read for 2^64 times */
     } else if (event->sigev_notify == SIGEV_SIGNAL || event->sigev_notify == SIGEV_THREAD_ID) {
-        shim_signal(me, event->sigev_signo, send_signal, event);
+        shim_signal(me, 0, event->sigev_signo, UNTIL_SEEN, send_signal, event);
     } else if (event->sigev_notify == SIGEV_THREAD) {
         pthread_t thread;
         struct sigevent *copy = malloc(sizeof *copy);
