@@ -10,6 +10,7 @@ from gameon_env.controls import Command
 from gameon_env.desktop.display import display_alive
 from gameon_env.desktop.inject import Injector, open_injector
 from gameon_env.errors import InputError
+from gameon_env.games.game_focus import GameFocus
 from gameon_env.games.game_time import GameTime
 from gameon_env.games.profile import Attach, Profile
 from gameon_env.games.running_game import RunningGame
@@ -32,6 +33,27 @@ class LiveGame(RunningGame):
         self._injector: Injector | None = None
         self._injecting = threading.Lock()
         self._given_way = False
+        self._focus = GameFocus()
+
+    @property
+    def focused(self) -> bool:
+        """Whether what is typed goes to the game: always on a private display, else while its window has the keyboard.
+
+        Raises:
+            DisplayError: its window cannot be watched.
+        """
+        if not self.shared:
+            return True
+        self._follow_window()
+        return self._focus.since_ns is not None
+
+    def start(self, seed: int) -> None:
+        super().start(seed)
+        self._follow_window()  # at once: who grabbed the keyboard before is not known
+
+    def refresh(self) -> None:
+        super().refresh()
+        self._follow_window()
 
     def inject(self, commands: Sequence[Command]) -> int:
         """Send input to the game; nothing while a person has it. Returns when it went out, in ns.
@@ -108,6 +130,10 @@ class LiveGame(RunningGame):
         with self._injecting:
             self._given_way = False
 
+    def _follow_window(self) -> None:
+        if self.shared:
+            self._focus.follow(self.display_name, self._picture.window_id if self._picture is not None else None)
+
     def _flush(self) -> None:
         assert self._injector is not None
         try:
@@ -132,6 +158,7 @@ class LiveGame(RunningGame):
         try:
             self.release_all()
         finally:
+            self._focus.close()
             super()._end_game()
 
     def _close_display(self) -> None:

@@ -101,11 +101,6 @@ class GamePicture:
         """Whether the window is there; True for a monitor or a region without one."""
         return self._capture is not None and (self._window is None or self._window.alive)
 
-    @property
-    def focused(self) -> bool:
-        """Whether the keyboard goes to the game's window."""
-        return self._window is not None and self._window.focused
-
     def focus(self) -> None:
         """Give the game's window the keyboard, where it has one."""
         if self._window is not None:

@@ -164,13 +164,6 @@ class RunningGame:
             raise WindowError("the game is not running: start it first")
         return self._picture
 
-    @property
-    def focused(self) -> bool:
-        """Whether the keyboard is the game's: always on a private display, else while its window has the focus."""
-        if not self.shared:
-            return True
-        return self._picture is not None and self._picture.focused
-
     def exit_code(self, *, window_gone: bool = False) -> int | None:
         """How the game's process ended, or None. A game whose window is gone is given some time to end."""
         if self._process is None:

@@ -19,6 +19,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import FrameStackObservation, GrayscaleObservation, RecordVideo
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
+from Xlib import X
 
 import gameon_env
 from gameon_env.data_processing.digits import DigitFont
@@ -26,6 +27,7 @@ from gameon_env.desktop.display import PrivateDisplay
 from gameon_env.desktop.listen import open_listener
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.windows import wait_for_window
+from gameon_env.desktop.x11 import connect
 from gameon_env.envs.desktop_env import DesktopEnv
 from gameon_env.errors import (
     ActionError,
@@ -346,6 +348,66 @@ def test_input_goes_only_to_the_games_own_window_on_a_shared_display(make: Make,
             assert "down" not in log.read_text()
             window.close()
         listener.close()
+        env.close()
+
+
+class OtherProgram:
+    """Another program on the display: its window, and what it receives."""
+
+    def __init__(self, display: str, left: int, top: int, width: int = 100, height: int = 100) -> None:
+        self._connection = connect(display)
+        mask = X.KeyPressMask | X.KeyReleaseMask | X.ButtonPressMask | X.ButtonReleaseMask
+        root = self._connection.screen().root
+        self.window = root.create_window(left, top, width, height, 0, X.CopyFromParent, event_mask=mask)
+        self.window.map()
+        self._connection.sync()
+
+    def take_focus(self) -> None:
+        self.window.set_input_focus(X.RevertToPointerRoot, X.CurrentTime)
+        self._connection.sync()
+
+    def grab_keyboard(self) -> None:
+        assert self.window.grab_keyboard(False, X.GrabModeAsync, X.GrabModeAsync, X.CurrentTime) == X.GrabSuccess
+
+    def ungrab_keyboard(self) -> None:
+        self._connection.ungrab_keyboard(X.CurrentTime)
+        self._connection.sync()
+
+    def received(self) -> list[tuple[int, int]]:
+        """``(event type, key or button)`` since the last call."""
+        self._connection.sync()
+        events = [self._connection.next_event() for _ in range(self._connection.pending_events())]
+        kinds = (X.KeyPress, X.KeyRelease, X.ButtonPress, X.ButtonRelease)
+        return [(event.type, event.detail) for event in events if event.type in kinds]
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def test_a_program_that_grabs_the_keyboard_gets_nothing_of_the_agents(make: Make) -> None:
+    with (
+        PrivateDisplay((480, 640), gl=False) as desktop,
+        contextlib.closing(OtherProgram(desktop.name, 400, 0)) as lock,
+    ):
+        env = make(more='[reset]\nmode = "none"\n', display=desktop.name)
+        env.reset()
+        both = env.controls.vector(key_space=1, key_left=1)
+        assert env.step(env.controls.vector(key_space=1))[4]["focused"]
+        lock.grab_keyboard()
+        info = env.step(both)[4]
+        assert info["focused"] is False
+        assert not info["action"].any()
+        assert not info["presses"].any()
+        env.step(both)
+        assert X.KeyPress not in [kind for kind, _ in lock.received()]
+        env.reset()  # in the game that runs on
+        assert not env.step(both)[4]["action"].any()
+        assert lock.received() == []
+        lock.ungrab_keyboard()
+        info = env.step(both)[4]
+        assert info["focused"]
+        assert info["action"].tolist() == [1, 0, 1]
+        assert info["presses"].tolist() == [1, 0, 1]
         env.close()
 
 
