@@ -57,6 +57,11 @@ class Window(ABC):
     def focused(self) -> bool:
         """Whether keys go to it (or to a part of it, or to the frame around it); False where the display is gone."""
 
+    @property
+    def under_pointer(self) -> bool:
+        """Whether a click goes to it, or to a part of it; True where this system does not tell."""
+        return True
+
     @abstractmethod
     def region(self) -> Region:
         """Where it is: its inside, without a frame, in pixels of the root.

@@ -28,6 +28,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "EnumWindows": (BOOL, [LPVOID, LPARAM]),
     "GetAncestor": (HWND, [HWND, UINT]),
     "GetClientRect": (BOOL, [HWND, ctypes.POINTER(RECT)]),
+    "GetCursorPos": (BOOL, [ctypes.POINTER(POINT)]),
     "GetForegroundWindow": (HWND, []),
     "GetShellWindow": (HWND, []),
     "GetWindowLongW": (LONG, [HWND, INT]),
@@ -41,6 +42,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "SetForegroundWindow": (BOOL, [HWND]),
     "SetWindowPos": (BOOL, [HWND, HWND, INT, INT, INT, INT, UINT]),
     "ShowWindow": (BOOL, [HWND, INT]),
+    "WindowFromPoint": (HWND, [POINT]),
 }
 
 
@@ -97,6 +99,14 @@ class Win32Window(Window):
         # The foreground window may be a dialog that the game's window owns, or that of an embedded game its parent.
         foreground = _user32().GetAncestor(_user32().GetForegroundWindow(), _GA_ROOTOWNER)
         return self.alive and bool(foreground) and foreground == _user32().GetAncestor(self.id, _GA_ROOTOWNER)
+
+    @property
+    def under_pointer(self) -> bool:
+        place = POINT(0, 0)
+        if not _user32().GetCursorPos(ctypes.byref(place)):
+            return False
+        found = _user32().GetAncestor(_user32().WindowFromPoint(place), _GA_ROOTOWNER)
+        return self.alive and bool(found) and found == _user32().GetAncestor(self.id, _GA_ROOTOWNER)
 
     def region(self) -> Region:
         found = _inside(self.id) if self.alive else None

@@ -66,6 +66,14 @@ class X11Window(Window):
         except DisplayError:
             return False
 
+    @property
+    def under_pointer(self) -> bool:
+        try:
+            with self._lock:
+                return self.id in self._path_under_pointer()
+        except DisplayError:
+            return False
+
     def region(self) -> Region:
         with self._lock:
             found = window_list.region_of(self._display, self._window)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from gameon_env.controls import ActionEncoder, Command, Controls
 from gameon_env.envs.guard import HANG_S, Guard
 from gameon_env.envs.live_game import LiveGame
+from gameon_env.keys import MOUSE_WHEEL
 
 
 @dataclass(slots=True)
@@ -34,7 +35,8 @@ class AppliedInput:
 class AgentInput:
     """One agent's hands on one game.
 
-    Nothing goes out while the game's window has not the keyboard, and what is held is let go of then; so it is by a
+    Nothing goes out while the game's window has not the keyboard, and what is held is let go of then; clicks go out
+    only where the pointer is over the window. All is let go of by a
     :class:`~gameon_env.envs.guard.Guard` when the person wants it or the agent hangs. In lockstep the game stands
     still while the agent thinks, and no person can reach it: nothing is guarded there.
 
@@ -96,10 +98,14 @@ class AgentInput:
         if not applied.focused and not self.passive:
             self._let_go()
             applied.commands, applied.action = [], self._controls.zeros()
+        applied.t_ns, kept_back = self._game.inject(applied.commands)
+        if kept_back:
+            self._forget(kept_back)
+            applied.commands = [command for command in applied.commands if command not in kept_back]
+            applied.action[[self._controls.index[command.control or MOUSE_WHEEL] for command in kept_back]] = 0
         for command in applied.commands:
             if command.kind == "press":
                 applied.presses[self._controls.index[command.control]] = 1
-        applied.t_ns = self._game.inject(applied.commands)
 
     def hold(self, applied: AppliedInput) -> None:
         """Between two periods of one step: what is held stays held, where the game still has the keyboard.
@@ -109,7 +115,7 @@ class AgentInput:
             InputError: the display is gone.
         """
         if self._guard is not None and self._guard.check():
-            self._game.inject([Command("press", control) for control in sorted(self._encoder.held)])
+            self._forget(self._game.inject([Command("press", control) for control in sorted(self._encoder.held)])[1])
         if applied.focused and not self._game.focused:
             applied.focused = False
             if not self.passive:
@@ -132,6 +138,10 @@ class AgentInput:
             self._controls.clip(action)
             return [], self._controls.zeros()
         return self._encoder.encode(action)
+
+    def _forget(self, kept_back: list[Command]) -> None:
+        """What was not pressed is pressed when it can be, where the agent still wants it."""
+        self._encoder.held = self._encoder.held.difference(command.control for command in kept_back)
 
     def _let_go(self) -> None:
         self._game.release_all()

@@ -158,14 +158,17 @@ class EpisodeStart:
         """Hold a key or button for some seconds.
 
         Raises:
-            WindowError: on a shared display the game's window does not have the focus.
+            WindowError: on a shared display the game's window does not have the focus, or a click would miss it.
         """
         self._check()
         if not self._game.focused:
             raise WindowError(f"{control} cannot be pressed: the game's window does not have the focus; click on it")
         end_ns = self._time.now_ns() + int(seconds * 1e9)
         try:
-            self._game.inject([Command("press", control)])
+            if self._game.inject([Command("press", control)])[1]:
+                raise WindowError(
+                    f"{control} cannot be pressed: the pointer is not over the game's window; move it there"
+                )
             while self._time.now_ns() < end_ns:
                 self._sleep_towards(end_ns)
                 self._check()

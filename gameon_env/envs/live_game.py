@@ -55,8 +55,13 @@ class LiveGame(RunningGame):
         super().refresh()
         self._follow_window()
 
-    def inject(self, commands: Sequence[Command]) -> int:
-        """Send input to the game; nothing while a person has it. Returns when it went out, in ns.
+    def inject(self, commands: Sequence[Command]) -> tuple[int, list[Command]]:
+        """Send input to the game; nothing while a person has it.
+
+        On a shared display, clicks and turns of the wheel that would go to another window are kept back.
+
+        Returns:
+            when it went out, in ns, and what was kept back.
 
         Raises:
             InputError: the display is gone.
@@ -66,10 +71,16 @@ class LiveGame(RunningGame):
         if injector is None:
             raise InputError("the game is not running; call reset()")
         left, top = self._origin
+        shared, kept_back = self.shared, list[Command]()
         with self._injecting:
             if self._given_way:
-                return self.time.now_ns()
+                return self.time.now_ns(), []
             for command in commands:
+                if shared and _is_click(command):
+                    injector.flush()  # the motion before it
+                    if not self._focus.under_pointer:
+                        kept_back.append(command)
+                        continue
                 match command.kind:
                     case "press":
                         injector.press(command.control)
@@ -83,7 +94,7 @@ class LiveGame(RunningGame):
                         injector.scroll(command.y)
             if commands:
                 injector.flush()
-            return self.time.now_ns()
+            return self.time.now_ns(), kept_back
 
     def release_all(self) -> None:
         """Let go of everything that was injected as held. Where the display is gone, nothing is held any more."""
@@ -168,3 +179,7 @@ class LiveGame(RunningGame):
                 injector.close()
         finally:
             super()._close_display()
+
+
+def _is_click(command: Command) -> bool:
+    return command.kind == "scroll" or (command.kind == "press" and command.control.startswith("mouse:"))

@@ -1,4 +1,4 @@
-"""Whether what is typed goes to the game's window, on a display that a person uses as well."""
+"""Whether what is typed and clicked goes to the game's window, on a display that a person uses as well."""
 
 from __future__ import annotations
 
@@ -53,6 +53,12 @@ class GameFocus:
             elif changes or self._since_ns is None:
                 self._since_ns = changes[-1][0] if changes else now_ns()
             return self._since_ns
+
+    @property
+    def under_pointer(self) -> bool:
+        """Whether a click goes to the window."""
+        with self._lock:
+            return self._window is not None and self._window.under_pointer
 
     def close(self) -> None:
         """Let go of the display; more calls do nothing."""

@@ -26,7 +26,8 @@ from gameon_env.data_processing.digits import DigitFont
 from gameon_env.desktop.display import PrivateDisplay
 from gameon_env.desktop.listen import open_listener
 from gameon_env.desktop.process import GameProcess
-from gameon_env.desktop.windows import wait_for_window
+from gameon_env.desktop.region import Region
+from gameon_env.desktop.windows import open_window, wait_for_window
 from gameon_env.desktop.x11 import connect
 from gameon_env.envs.desktop_env import DesktopEnv
 from gameon_env.errors import (
@@ -408,6 +409,46 @@ def test_a_program_that_grabs_the_keyboard_gets_nothing_of_the_agents(make: Make
         assert info["focused"]
         assert info["action"].tolist() == [1, 0, 1]
         assert info["presses"].tolist() == [1, 0, 1]
+        env.close()
+
+
+def test_clicks_go_only_to_the_games_own_window_on_a_shared_display(make: Make, tmp_path: Path) -> None:
+    mouse = '["key:left", "mouse:left", "mouse:wheel", "mouse:x", "mouse:y"]'
+    text = PROFILE.format(game=GAME, arguments="").replace('["key:left", "key:right", "key:space"]', mouse)
+    (tmp_path / "mouse.toml").write_text(text)
+    with PrivateDisplay((480, 640), gl=False) as desktop:
+        env = make(game=str(tmp_path / "mouse.toml"), display=desktop.name)
+        env.reset()
+        left, top = env.game_origin
+        over, listener = OtherProgram(desktop.name, left + 100, top + 100), open_listener(desktop.name)
+
+        def act(x: int, y: int, **values: float) -> dict[str, Any]:
+            info: dict[str, Any] = env.step(
+                env.controls.vector(mouse_x=x / 159.5 - 1, mouse_y=y / 119.5 - 1, **values)
+            )[4]
+            assert info["focused"]
+            return info
+
+        info = act(150, 150, key_left=1, mouse_left=1, mouse_wheel=1)
+        assert info["action"][:3].tolist() == [1, 0, 0]
+        assert info["presses"].tolist() == [1, 0, 0, 0, 0]
+        assert listener.held() == {"key:left"}
+        assert over.received() == []
+        info = act(20, 20, key_left=1, mouse_left=1, mouse_wheel=1)  # beside it
+        assert info["action"][:3].tolist() == [1, 1, 1]
+        assert info["presses"].tolist() == [0, 1, 0, 0, 0]
+        assert act(150, 150, mouse_left=1)["action"][1] == 1  # dragged over it
+        assert listener.held() == {"mouse:left"}
+        act(150, 150)
+        assert over.received() == []
+        with open_window(desktop.name, env.live_game.picture.window_id or 0) as window:
+            window.move_resize(Region(left + 60, top + 60, 320, 240))
+        assert act(20, 20, mouse_left=1)["action"][1] == 0  # not where it was
+        info = act(20, 20, mouse_left=1)
+        assert info["action"][1] == 1
+        assert info["presses"][1] == 1
+        listener.close()
+        over.close()
         env.close()
 
 

@@ -24,6 +24,7 @@ class User32:
         self.pids = dict.fromkeys(self.insides, 7)
         self.titles = {10: "héllo", 20: "other"}
         self.foreground: int | None = None
+        self.pointer = (0, 0)
         self.minimised: set[int] = set()
 
     def IsWindow(self, handle: int) -> int:
@@ -68,6 +69,16 @@ class User32:
 
     def GetAncestor(self, handle: int | None, _: int) -> int | None:
         return self.owners.get(handle, handle) if handle in self.insides else None
+
+    def GetCursorPos(self, point: Any) -> int:
+        point._obj.x, point._obj.y = self.pointer
+        return 1
+
+    def WindowFromPoint(self, point: Any) -> int | None:
+        for handle, r in self.insides.items():
+            if 0 <= point.x - r.left < r.width and 0 <= point.y - r.top < r.height:
+                return handle
+        return None
 
     def GetClientRect(self, handle: int, rect: Any) -> int:
         if handle not in self.insides:
@@ -128,6 +139,19 @@ def test_windows_focus(user32: User32) -> None:
     assert window.focused
     user32.foreground = 20
     assert not window.focused
+
+
+def test_windows_under_the_pointer(user32: User32) -> None:
+    window, other = windows_win32.open_window(None, 10), windows_win32.open_window(None, 20)
+    its_dialog = (10, 10)
+    for place, expected in (
+        ((-990, 140), (True, False)),
+        (its_dialog, (True, False)),
+        ((100, 100), (False, True)),
+        ((900, 900), (False, False)),
+    ):
+        user32.pointer = place
+        assert (window.under_pointer, other.under_pointer) == expected
 
 
 def test_windows_closed_and_handle_used_again(user32: User32) -> None:
