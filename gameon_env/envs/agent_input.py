@@ -36,8 +36,8 @@ class AgentInput:
     """One agent's hands on one game.
 
     Nothing goes out while the game's window has not the keyboard, and what is held is let go of then; clicks go out
-    only where the pointer is over the window. All is let go of by a
-    :class:`~gameon_env.envs.guard.Guard` when the person wants it or the agent hangs. In lockstep the game stands
+    only where the pointer is over the window. Between two steps a :class:`~gameon_env.envs.guard.Guard` lets go of all
+    when another window gets the keyboard, the person wants it, or the agent hangs. In lockstep the game stands
     still while the agent thinks, and no person can reach it: nothing is guarded there.
 
     Args:
@@ -65,9 +65,15 @@ class AgentInput:
             return
         if self._guard is None or self._guarded_generation != self._game.display_generation:
             self.close()
-            stop_key = self._stop_key if self._game.shared else None
-            self._guarded_generation = self._game.display_generation
-            self._guard = Guard(self._game.display_name, stop_key, self._game.release_all, self._hang_s)
+            game, shared = self._game, self._game.shared
+            self._guarded_generation = game.display_generation
+            self._guard = Guard(
+                game.display_name,
+                self._stop_key if shared else None,
+                game.release_all,
+                game.release_astray if shared else None,
+                self._hang_s,
+            )
         self._guard.begin()
 
     def check(self) -> None:
@@ -114,12 +120,13 @@ class AgentInput:
             EmergencyStop: the person pressed the stop key.
             InputError: the display is gone.
         """
-        if self._guard is not None and self._guard.check():
-            self._forget(self._game.inject([Command("press", control) for control in sorted(self._encoder.held)])[1])
+        released = self._guard is not None and self._guard.check()
         if applied.focused and not self._game.focused:
             applied.focused = False
             if not self.passive:
                 self._let_go()
+        if released:
+            self._forget(self._game.inject([Command("press", control) for control in sorted(self._encoder.held)])[1])
 
     def release(self) -> None:
         """Let go of everything: the episode is over, or the next one begins."""

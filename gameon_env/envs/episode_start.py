@@ -161,8 +161,7 @@ class EpisodeStart:
             WindowError: on a shared display the game's window does not have the focus, or a click would miss it.
         """
         self._check()
-        if not self._game.focused:
-            raise WindowError(f"{control} cannot be pressed: the game's window does not have the focus; click on it")
+        self._check_focus(control)
         end_ns = self._time.now_ns() + int(seconds * 1e9)
         try:
             if self._game.inject([Command("press", control)])[1]:
@@ -172,8 +171,13 @@ class EpisodeStart:
             while self._time.now_ns() < end_ns:
                 self._sleep_towards(end_ns)
                 self._check()
+                self._check_focus(control)
         finally:
             self._game.release_all()
+
+    def _check_focus(self, control: str) -> None:
+        if not self._game.focused:
+            raise WindowError(f"{control} cannot be pressed: the game's window does not have the focus; click on it")
 
     def _sleep_towards(self, end_ns: int) -> None:
         self._time.sleep(min(LOOK_EVERY_S, max((end_ns - self._time.now_ns()) * 1e-9, 0.0)))

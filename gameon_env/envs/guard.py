@@ -1,4 +1,4 @@
-"""A thread that takes the keyboard and mouse away from an agent: by the person's stop key, or when it hangs."""
+"""A thread that takes keyboard and mouse from an agent: at the stop key, when it hangs, when it loses the focus."""
 
 from __future__ import annotations
 
@@ -25,17 +25,25 @@ class Guard:
             can reach the display.
         release: lets go of all that the agent holds; called from the guard's thread, as often as needed. Held weakly:
             the guard ends by itself when the game is gone.
+        release_astray: lets go of what the agent holds where that goes to another window, and says whether it did;
+            called and held in the same way. None where no other window can have the keyboard.
         hang_s: how long the agent may take for a step while it holds keys.
     """
 
     def __init__(
-        self, display: str, stop_key: str | None, release: Callable[[], object], hang_s: float = HANG_S
+        self,
+        display: str,
+        stop_key: str | None,
+        release: Callable[[], object],
+        release_astray: Callable[[], bool] | None = None,
+        hang_s: float = HANG_S,
     ) -> None:
         self._stop_key = stop_key
         self._release = weakref.WeakMethod(release)
+        self._release_astray = None if release_astray is None else weakref.WeakMethod(release_astray)
         self._hang_ns = int(hang_s * 1e9)
         self._last_step_ns = now_ns()
-        self._hung = False
+        self._released = False
         self._stopped = threading.Event()
         self._ending = threading.Event()
         self._error: InputError | None = None
@@ -53,7 +61,7 @@ class Guard:
         self._last_step_ns = now_ns()
 
     def check(self) -> bool:
-        """A step begins. Returns whether what was held had been let go, because the last step was long ago.
+        """A step begins. Returns whether what was held had been let go since the last one.
 
         Raises:
             EmergencyStop: the person pressed the stop key.
@@ -64,9 +72,9 @@ class Guard:
             raise EmergencyStop(f"stopped by {self._stop_key}: everything was let go; call reset() to go on")
         if self._error is not None:
             raise self._error
-        hung, self._hung = self._hung, False
+        released, self._released = self._released, False
         self._last_step_ns = now_ns()
-        return hung
+        return released
 
     def close(self) -> None:
         """End the thread. May be called twice."""
@@ -82,17 +90,20 @@ class Guard:
             release = self._release()
             if release is None:
                 return
+            release_astray = None if self._release_astray is None else self._release_astray()
             try:
                 self._look()
                 if self._stopped.is_set():
                     release()
-                elif now_ns() - self._last_step_ns > self._hang_ns and not self._hung:
-                    self._hung = True
+                elif now_ns() - self._last_step_ns > self._hang_ns and not self._released:
                     release()
+                    self._released = True
+                elif release_astray is not None and release_astray():
+                    self._released = True
             except InputError as error:  # the display is gone: check() says so to the agent
                 self._error = error
                 return
-            del release  # nothing is kept while waiting
+            del release, release_astray  # nothing is kept while waiting
 
     def _look(self) -> None:
         if self._listener is None or self._stopped.is_set():

@@ -107,6 +107,14 @@ class LiveGame(RunningGame):
             if display_alive(self.display_name):
                 raise
 
+    def release_astray(self) -> bool:
+        """Let go of what the agent holds where the game's window has not the keyboard. Returns whether anything was."""
+        injector = self._injector
+        if injector is None or not injector.held or self._given_way or self._focus.since_ns is not None:
+            return False
+        self.release_all()
+        return True
+
     def give_way(self, keep: Collection[str] = ()) -> None:
         """A person takes the game: let go of all that was injected as held, and inject nothing until :meth:`go_on`.
 

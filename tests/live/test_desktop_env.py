@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ from Xlib import X
 import gameon_env
 from gameon_env.data_processing.digits import DigitFont
 from gameon_env.desktop.display import PrivateDisplay
-from gameon_env.desktop.listen import open_listener
+from gameon_env.desktop.listen import Listener, open_listener
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.region import Region
 from gameon_env.desktop.windows import open_window, wait_for_window
@@ -91,6 +92,13 @@ def play(env: gymnasium.Env[Any, Any], action: Any, steps: int) -> tuple[Any, ..
         if result[2] or result[3]:
             break
     return result
+
+
+def wait_until(true: Callable[[], bool], timeout_s: float = 10) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
 
 
 def children() -> set[str]:
@@ -339,7 +347,7 @@ def test_input_goes_only_to_the_games_own_window_on_a_shared_display(make: Make,
         ) as other:  # type: ignore[union-attr]
             window = wait_for_window(desktop.name, process=other, title=None, timeout_s=10)
             assert window.focus()
-            assert listener.held() == {"key:space"}
+            wait_until(lambda: listener.held() == frozenset())
             listener.drain()
             info = play(env, env.controls.vector(key_space=1, key_left=1), 5)[4]
             assert info["focused"] is False
@@ -409,6 +417,69 @@ def test_a_program_that_grabs_the_keyboard_gets_nothing_of_the_agents(make: Make
         assert info["focused"]
         assert info["action"].tolist() == [1, 0, 1]
         assert info["presses"].tolist() == [1, 0, 1]
+        env.close()
+
+
+def take_focus_when_held(other: OtherProgram, listener: Listener, control: str) -> threading.Thread:
+    def run() -> None:
+        wait_until(lambda: listener.held() == {control})
+        other.take_focus()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_what_is_held_goes_up_with_the_focus_between_two_steps(make: Make) -> None:
+    with PrivateDisplay((480, 640), gl=False) as desktop, contextlib.closing(OtherProgram(desktop.name, 0, 0)) as other:
+        env = make(display=desktop.name, fps=1)  # an agent hangs after 20 s
+        env.reset()
+        listener = open_listener(desktop.name)
+        left = env.controls.vector(key_left=1)
+        for take_focus in (other.take_focus, other.grab_keyboard):
+            assert env.step(left)[4]["presses"].tolist() == [1, 0, 0]
+            assert listener.held() == {"key:left"}
+            take_focus()
+            wait_until(lambda: listener.held() == frozenset())
+            other.ungrab_keyboard()
+            env.live_game.picture.focus()
+        info = env.step(left)[4]
+        assert info["action"].tolist() == [1, 0, 0]
+        assert listener.held() == {"key:left"}
+        listener.close()
+        env.close()
+
+
+def test_what_is_held_goes_up_with_the_focus_within_a_long_step(make: Make) -> None:
+    with PrivateDisplay((480, 640), gl=False) as desktop, contextlib.closing(OtherProgram(desktop.name, 0, 0)) as other:
+        env = make(display=desktop.name, frame_skip=60)
+        env.reset()
+        listener = open_listener(desktop.name)
+        listener.start()
+        thread = take_focus_when_held(other, listener, "key:left")
+        info = env.step(env.controls.vector(key_left=1))[4]
+        thread.join()
+        assert info["focused"] is False
+        assert listener.held() == frozenset()
+        values: list[float] = []
+        while values[-1:] != [0]:
+            values += [event.value for event in listener.drain() if event.control == "key:left"]
+        assert values == [1, 0]  # pressed once, and not again after the focus was gone
+        listener.close()
+        env.close()
+
+
+def test_a_tap_ends_with_the_focus(make: Make) -> None:
+    with PrivateDisplay((480, 640), gl=False) as desktop, contextlib.closing(OtherProgram(desktop.name, 0, 0)) as other:
+        env = make(display=desktop.name)
+        env.reset()
+        listener = open_listener(desktop.name)
+        thread = take_focus_when_held(other, listener, "key:space")
+        with pytest.raises(WindowError, match="does not have the focus"):
+            env._start.tap("key:space", 60)
+        thread.join()
+        assert listener.held() == frozenset()
+        listener.close()
         env.close()
 
 
