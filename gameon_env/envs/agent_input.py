@@ -54,6 +54,7 @@ class AgentInput:
         self._controls = controls
         self._encoder = ActionEncoder(controls)
         self._stop_key = stop_key
+        self._own_keys = {*controls.names, *game.profile.reset.pressed}
         self._hang_s = max(HANG_S, 20 / fps)
         self._guard: Guard | None = None
         self._guarded_generation = 0
@@ -73,6 +74,7 @@ class AgentInput:
                 game.release_all,
                 game.release_astray if shared else None,
                 self._hang_s,
+                own_key=self._stop_key in self._own_keys,
             )
         self._guard.begin()
 

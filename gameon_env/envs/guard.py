@@ -21,8 +21,9 @@ class Guard:
 
     Args:
         display: the display that it plays on.
-        stop_key: the control that stops it; only presses of a device count, not injected ones. None where no person
-            can reach the display.
+        stop_key: the control that stops it. None where no person can reach the display.
+        own_key: the agent may press the stop key itself: only presses of a device count then, not injected ones.
+            Otherwise both do, for the keys of remote desktops and key remappers are injected.
         release: lets go of all that the agent holds; called from the guard's thread, as often as needed. Held weakly:
             the guard ends by itself when the game is gone.
         release_astray: lets go of what the agent holds where that goes to another window, and says whether it did;
@@ -37,8 +38,11 @@ class Guard:
         release: Callable[[], object],
         release_astray: Callable[[], bool] | None = None,
         hang_s: float = HANG_S,
+        *,
+        own_key: bool = False,
     ) -> None:
         self._stop_key = stop_key
+        self._own_key = own_key
         self._release = weakref.WeakMethod(release)
         self._release_astray = None if release_astray is None else weakref.WeakMethod(release_astray)
         self._hang_ns = int(hang_s * 1e9)
@@ -109,5 +113,6 @@ class Guard:
         if self._listener is None or self._stopped.is_set():
             return
         for event in self._listener.drain():
-            if event.control == self._stop_key and event.value >= 0.5 and not event.injected:
+            counts = not (self._own_key and event.injected)
+            if event.control == self._stop_key and event.value >= 0.5 and counts:
                 self._stopped.set()

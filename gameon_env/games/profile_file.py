@@ -36,6 +36,12 @@ def read_profile(file: Path) -> Profile:
         raise table.error("launch", "or attach is missing: [launch] with a command, or [attach] to find a game")
     readers = {name: reader.rest() for name, reader in table.named_tables("readers").items()}
     controls = _controls(table, launch)
+    stop_key = _button(table, "emergency_stop", "key:f12")
+    if stop_key in controls.names:
+        raise table.error(
+            "emergency_stop",
+            f"must be a key that the game does not use: {stop_key!r} (F12 without it) is in controls.names",
+        )
     profile = Profile(
         name=table.take("name", str, file.stem),
         title=table.take("title", str, file.stem),
@@ -51,7 +57,7 @@ def read_profile(file: Path) -> Profile:
         rewards=tuple(_reward(row, readers) for row in table.tables("reward")),
         terminations=tuple(_termination(row, readers) for row in table.tables("termination")),
         reset=_reset(table, readers, launched=launch is not None),
-        emergency_stop=_button(table, "emergency_stop", "key:f12"),
+        emergency_stop=stop_key,
         reader_tables=readers,
         training=_training(table, controls, launch),
     )

@@ -160,6 +160,11 @@ class Reset:
     ready: str | None = None
     timeout_s: float = 15.0
 
+    @property
+    def pressed(self) -> frozenset[str]:
+        """The keys and buttons that are tapped at a reset."""
+        return frozenset(step.what for step in (*self.steps, *self.start_steps) if step.kind == "tap")
+
 
 @dataclass(frozen=True)
 class Profile:

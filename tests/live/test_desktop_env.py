@@ -25,6 +25,7 @@ from Xlib import X
 import gameon_env
 from gameon_env.data_processing.digits import DigitFont
 from gameon_env.desktop.display import PrivateDisplay
+from gameon_env.desktop.inject import open_injector
 from gameon_env.desktop.listen import Listener, open_listener
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.region import Region
@@ -667,8 +668,29 @@ def test_the_emergency_stop_key_stops_an_agent_on_a_shared_display(make: Make) -
         env.close()
 
 
+def test_the_emergency_stop_key_of_a_remote_desktop_counts(make: Make) -> None:
+    """Its keyboard is XTEST's, as an agent's is."""
+    with PrivateDisplay((480, 640), gl=False) as desktop, contextlib.closing(open_injector(desktop.name)) as person:
+        env = make(display=desktop.name)
+        env.reset()
+        env.step(env.controls.vector(key_left=1))
+        person.press("key:f12")
+        person.flush()
+        listener = open_listener(desktop.name)
+        wait_until(lambda: listener.held() == {"key:f12"})
+        with pytest.raises(EmergencyStop, match="key:f12"):
+            env.step(env.controls.vector(key_left=1))
+        listener.close()
+        env.close()
+
+
 def test_an_agents_own_key_is_no_emergency_stop(make: Make) -> None:
     with PrivateDisplay((480, 640), gl=False) as desktop:
+        more = '[[reset.start_steps]]\ntap = "key:f11"\n'
+        env = make(more=more, display=desktop.name, emergency_stop="key:f11")
+        env.reset()
+        assert env.step(env.controls.zeros())[3] is False
+        env.close()
         env = make(display=desktop.name, emergency_stop="key:space")
         env.reset()
         for i in range(6):

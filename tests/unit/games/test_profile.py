@@ -119,6 +119,16 @@ def test_a_module_that_is_missing_is_said(tmp_path: Path) -> None:
         ('install = "', 'window = "("\ninstall = "', "launch.window must be a regular expression"),
         ("fps = 20", "fps = nan", "fps must be a finite number"),
         ("fps = 20", "fps = inf", "fps must be a finite number"),
+        (
+            "fps = 20",
+            'fps = 20\nemergency_stop = "key:w"',
+            "emergency_stop must be a key that the game does not use: 'key:w'",
+        ),
+        (
+            '"key:w"',
+            '"key:w", "key:f12"',
+            r"emergency_stop must be a key .*'key:f12' \(F12 without it\) is in controls",
+        ),
         ("below = 0", "below = nan", r"termination\[0\].below must be a finite number"),
         ("color = [255, 0, 0]", "colors = []", "readers.score.colors must hold at least one"),
         (
