@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, SupportsFloat
 
 import gymnasium
@@ -12,6 +13,7 @@ from gameon_env.clock import now_ns
 from gameon_env.controls import StepBinner, held_before
 from gameon_env.desktop.listen import Listener, open_listener
 from gameon_env.envs.desktop_env import DesktopEnv
+from gameon_env.envs.end_reason import is_loss
 from gameon_env.errors import InputError
 from gameon_env.events import InputEvent
 from gameon_env.keys import MOUSE_POSITION
@@ -19,9 +21,6 @@ from wrappers.record_episode import RecordEpisode
 
 Observation = npt.NDArray[np.uint8]
 Action = npt.NDArray[np.float32]
-
-LOST = ("window_closed", "display_lost", "input_lost", "game_crashed", "game_exited")
-"""End reasons that come with the loss of the window, and so of its focus."""
 
 
 class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action], gymnasium.utils.RecordConstructorArgs):
@@ -59,7 +58,7 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action], 
         self._backend = backend
         self._listener: Listener | None = None
         self._generation = 0
-        self._focused = True
+        self._focused_since_ns: int | None = None
         self._binner = StepBinner(self._desktop.controls)
         self._has_pointer = bool(set(MOUSE_POSITION) & set(self._desktop.controls.names))
 
@@ -68,7 +67,8 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action], 
     ) -> tuple[Observation, dict[str, Any]]:
         """Reset the game and start to listen. What is held already counts as held."""
         observation, info = self.env.reset(seed=seed, options=options)
-        self._begin(info["t_ns"])
+        since_ns = self._focused_since_ns = self._desktop.live_game.focused_since_ns
+        self._begin(info["t_ns"] if since_ns is None else max(info["t_ns"], since_ns))
         info["actor"] = "human"
         return observation, info
 
@@ -77,18 +77,22 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action], 
         observation, reward, terminated, truncated, info = self.env.step(self._desktop.controls.zeros())
         over = terminated or truncated
         events = self._heard(over)
+        # Asked for after the events were taken: a change before any of them is known by now.
+        before_ns, since_ns = self._focused_since_ns, self._desktop.live_game.focused_since_ns
+        self._focused_since_ns = None
         # Where the window or the display went away, the focus went with it.
-        lost = over and str(info.get("end_reason", "")).split(":")[0] in LOST
-        if info["focused"] or (lost and self._focused):
-            if not self._focused:
-                self._begin(now_ns())
-            self._binner.origin = self._desktop.game_origin
-            self._binner.add(event for event in events if event.control not in MOUSE_POSITION)
+        lost = before_ns is not None and is_loss(info.get("end_reason", ""))
+        if lost or (info["focused"] and since_ns is not None):
+            if since_ns is None or since_ns == before_ns:
+                self._binner.origin = self._desktop.game_origin
+                self._binner.add(event for event in events if event.control not in MOUSE_POSITION)
+            else:  # since the last step the focus was elsewhere, and what was typed there is none of the game's
+                self._begin(since_ns, events)
             if self._has_pointer and self._listener is not None:
                 self._binner.point(*self._listener.pointer())
             done = self._binner.take(now_ns() if over else info["t_ns"])
             info["action"], info["presses"] = done.inputs, done.presses
-        self._focused = info["focused"]
+            self._focused_since_ns = since_ns
         info["actor"] = "human"
         return observation, reward, terminated, truncated, info
 
@@ -98,21 +102,22 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action], 
         self._desktop.passive = False
         super().close()
 
-    def _begin(self, since_ns: int) -> None:
-        """Begin with what was held at ``since_ns``, and with what was done since then."""
+    def _begin(self, since_ns: int, heard: Sequence[InputEvent] = ()) -> None:
+        """Begin with what was held at ``since_ns``, and with what was done since then, ``heard`` already or not."""
         if self._listener is None or self._generation != self._desktop.display_generation:
             self._open_listener()
         try:
-            self._start_binning(since_ns)
+            self._start_binning(since_ns, heard)
         except InputError:  # the display went away and came back under its name
             self._open_listener()
-            self._start_binning(since_ns)
+            self._start_binning(since_ns, heard)
 
-    def _start_binning(self, since_ns: int) -> None:
+    def _start_binning(self, since_ns: int, heard: Sequence[InputEvent]) -> None:
         listener = self._listener
         assert listener is not None
         held = listener.held()  # before the events are taken, so that none happens between the two
-        since = [event for event in listener.drain() if event.t_ns >= since_ns and event.control not in MOUSE_POSITION]
+        events = [*heard, *listener.drain()]
+        since = [event for event in events if event.t_ns >= since_ns and event.control not in MOUSE_POSITION]
         self._binner = StepBinner(
             self._desktop.controls,
             held_before(since, held),
@@ -120,7 +125,6 @@ class HumanControl(gymnasium.Wrapper[Observation, Action, Observation, Action], 
             pointer=listener.pointer(),
         )
         self._binner.add(since)
-        self._focused = True
 
     def _heard(self, over: bool) -> list[InputEvent]:
         if self._listener is None:

@@ -12,6 +12,7 @@ from gameon_env.clock import now_ns
 from gameon_env.controls import StepBinner
 from gameon_env.desktop.inject import check_button
 from gameon_env.envs.desktop_env import DesktopEnv
+from gameon_env.envs.end_reason import is_loss
 from gameon_env.errors import InputError
 from gameon_env.events import InputEvent
 from gameon_env.keys import MOUSE_POSITION
@@ -76,6 +77,7 @@ class HumanTakeover(gymnasium.Wrapper[Observation, Action, Observation, Action],
         self._generation = 0
         self._human = self._emptied = False
         self._t_ns = 0
+        self._focused_since_ns: int | None = None
         self._binner = StepBinner(self._desktop.controls)
         self._has_pointer = bool(set(MOUSE_POSITION) & set(self._desktop.controls.names))
 
@@ -88,6 +90,7 @@ class HumanTakeover(gymnasium.Wrapper[Observation, Action, Observation, Action],
         observation, info = self.env.reset(seed=seed, options=options)
         self._t_ns = info["t_ns"]
         self._human = self._emptied = False
+        self._focused_since_ns = self._desktop.live_game.focused_since_ns
         watch = self._listen()
         held = watch.begin(self._t_ns)
         self._binner = StepBinner(
@@ -122,17 +125,20 @@ class HumanTakeover(gymnasium.Wrapper[Observation, Action, Observation, Action],
         if self._has_pointer and not over:
             self._binner.point(*watch.pointer())
         done = self._binner.take(until_ns)
+        focused_since_ns = self._desktop.live_game.focused_since_ns
         since_ns = watch.since_ns
         human = since_ns is not None and since_ns < until_ns
         info["agent_action"] = would_do if human else info["action"].copy()
         if human:
-            theirs = info["focused"] or over
+            kept = info["focused"] and focused_since_ns is not None and focused_since_ns == self._focused_since_ns
+            theirs = kept or (self._focused_since_ns is not None and is_loss(info.get("end_reason", "")))
             info["action"] = done.inputs if theirs else controls.zeros()
             info["presses"] = done.presses if theirs else np.zeros(len(controls), np.uint8)
         info["actor"] = "human" if human else "agent"
         info["takeover"] = human and not self._human
         info["human_share"] = _share(since_ns, self._t_ns, until_ns) if human else 0.0
         self._human, self._emptied, self._t_ns = human, emptied and human, until_ns
+        self._focused_since_ns = focused_since_ns
         watch.arm(info["focused"] and not over)
         return observation, reward, terminated, truncated, info
 

@@ -23,6 +23,7 @@ class AppliedInput:
         presses: ``(A,) uint8``, how often each control was pressed.
         focused: whether the game had the keyboard all the while.
         t_ns: when the action had gone out.
+        focused_since_ns: since when the game had the keyboard at the step's begin.
     """
 
     commands: list[Command]
@@ -30,6 +31,7 @@ class AppliedInput:
     presses: npt.NDArray[np.uint8]
     focused: bool
     t_ns: int
+    focused_since_ns: int | None = None
 
 
 class AgentInput:
@@ -102,7 +104,8 @@ class AgentInput:
         if self._guard is not None and self._guard.check():  # all was let go of meanwhile: it is pressed again
             self._encoder.reset()
             applied.commands, applied.action = self._encode(action)
-        applied.focused = self._game.focused
+        applied.focused_since_ns = self._game.focused_since_ns
+        applied.focused = applied.focused_since_ns is not None
         if not applied.focused and not self.passive:
             self._let_go()
             applied.commands, applied.action = [], self._controls.zeros()
@@ -123,12 +126,16 @@ class AgentInput:
             InputError: the display is gone.
         """
         released = self._guard is not None and self._guard.check()
-        if applied.focused and not self._game.focused:
-            applied.focused = False
-            if not self.passive:
-                self._let_go()
+        if self.look(applied) and not self.passive:
+            self._let_go()
         if released:
             self._forget(self._game.inject([Command("press", control) for control in sorted(self._encoder.held)])[1])
+
+    def look(self, applied: AppliedInput) -> bool:
+        """Note whether the game has lost the keyboard, be it for a moment. Returns whether that is news."""
+        lost = applied.focused and self._game.focused_since_ns != applied.focused_since_ns
+        applied.focused = applied.focused and not lost
+        return lost
 
     def release(self) -> None:
         """Let go of everything: the episode is over, or the next one begins."""

@@ -239,7 +239,7 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
             start_ns = now_ns()
             frame = self._game.grab()
             self._see(frame)
-            applied.focused = applied.focused and self._game.focused
+            self._hands.look(applied)
             view = self._game.view(frame)
         except LOSSES as error:
             end_reason = why_lost(self._game, error)

@@ -10,6 +10,14 @@ LOSSES = (WindowError, ObservationError, DisplayError, InputError)
 """What a step meets when the game or its display goes away."""
 
 
+_WITHOUT_A_WINDOW = ("window_closed", "display_lost", "input_lost", "game_crashed", "game_exited")
+
+
+def is_loss(end_reason: str) -> bool:
+    """Whether the game's window went away at that end, and its focus with it."""
+    return end_reason.split(":")[0] in _WITHOUT_A_WINDOW
+
+
 def why_lost(game: RunningGame, error: GameOnError) -> str:
     """What one of :data:`LOSSES` means."""
     match error:

@@ -42,10 +42,19 @@ class LiveGame(RunningGame):
         Raises:
             DisplayError: its window cannot be watched.
         """
+        return self.focused_since_ns is not None
+
+    @property
+    def focused_since_ns(self) -> int | None:
+        """Since when it is :attr:`focused` without a break: 0 on a private display; None while it is not.
+
+        Raises:
+            DisplayError: its window cannot be watched.
+        """
         if not self.shared:
-            return True
+            return 0
         self._follow_window()
-        return self._focus.since_ns is not None
+        return self._focus.since_ns
 
     def start(self, seed: int) -> None:
         super().start(seed)

@@ -30,7 +30,6 @@ from gameon_env.desktop.listen import Listener, open_listener
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.region import Region
 from gameon_env.desktop.windows import open_window, wait_for_window
-from gameon_env.desktop.x11 import connect
 from gameon_env.envs.desktop_env import DesktopEnv
 from gameon_env.errors import (
     ActionError,
@@ -42,6 +41,7 @@ from gameon_env.errors import (
     ProfileError,
     WindowError,
 )
+from tests.other_program import OtherProgram
 from tests.physical import PhysicalDevices
 
 GAME = Path(__file__).with_name("small_game.py")
@@ -359,39 +359,6 @@ def test_input_goes_only_to_the_games_own_window_on_a_shared_display(make: Make,
             window.close()
         listener.close()
         env.close()
-
-
-class OtherProgram:
-    """Another program on the display: its window, and what it receives."""
-
-    def __init__(self, display: str, left: int, top: int, width: int = 100, height: int = 100) -> None:
-        self._connection = connect(display)
-        mask = X.KeyPressMask | X.KeyReleaseMask | X.ButtonPressMask | X.ButtonReleaseMask
-        root = self._connection.screen().root
-        self.window = root.create_window(left, top, width, height, 0, X.CopyFromParent, event_mask=mask)
-        self.window.map()
-        self._connection.sync()
-
-    def take_focus(self) -> None:
-        self.window.set_input_focus(X.RevertToPointerRoot, X.CurrentTime)
-        self._connection.sync()
-
-    def grab_keyboard(self) -> None:
-        assert self.window.grab_keyboard(False, X.GrabModeAsync, X.GrabModeAsync, X.CurrentTime) == X.GrabSuccess
-
-    def ungrab_keyboard(self) -> None:
-        self._connection.ungrab_keyboard(X.CurrentTime)
-        self._connection.sync()
-
-    def received(self) -> list[tuple[int, int]]:
-        """``(event type, key or button)`` since the last call."""
-        self._connection.sync()
-        events = [self._connection.next_event() for _ in range(self._connection.pending_events())]
-        kinds = (X.KeyPress, X.KeyRelease, X.ButtonPress, X.ButtonRelease)
-        return [(event.type, event.detail) for event in events if event.type in kinds]
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 def test_a_program_that_grabs_the_keyboard_gets_nothing_of_the_agents(make: Make) -> None:

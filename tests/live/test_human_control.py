@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -13,10 +14,13 @@ import numpy as np
 import pytest
 
 import gameon_env
+from gameon_env.desktop.display import PrivateDisplay
 from gameon_env.desktop.inject import open_injector
 from gameon_env.desktop.listen import open_listener
 from gameon_env.envs.desktop_env import DesktopEnv
 from gameon_env.errors import InputError
+from tests.other_program import OtherProgram
+from tests.physical import PhysicalDevices
 from wrappers import HumanControl
 
 GAME = Path(__file__).with_name("small_game.py")
@@ -128,6 +132,49 @@ def test_the_pointer_is_told_in_the_games_own_coordinates(env: HumanControl) -> 
         *_, info = env.step(None)
         assert info["action"][6] == pytest.approx(expected, abs=0.01)
     person.close()
+
+
+def test_what_is_typed_elsewhere_between_two_steps_is_none_of_the_games(tmp_path: Path) -> None:
+    (tmp_path / "game.toml").write_text(PROFILE)
+    with contextlib.ExitStack() as stack:
+        display = stack.enter_context(PrivateDisplay((480, 640), gl=False))
+        person = stack.enter_context(PhysicalDevices(display.name))
+        plain = gymnasium.make(gameon_env.ENV_ID, game=str(tmp_path / "game.toml"), display=display.name)
+        env = stack.enter_context(contextlib.closing(HumanControl(plain)))
+        env.reset()
+        other = stack.enter_context(contextlib.closing(OtherProgram(display.name, 0, 0)))
+
+        def tap(control: str) -> None:
+            person.press(control)
+            person.release(control)
+            time.sleep(0.01)  # the server stamps milliseconds
+
+        tap("key:space")
+        env.step(None)
+        for take_focus in (other.take_focus, other.grab_keyboard):
+            take_focus()
+            tap("key:space")
+            person.press("key:right")  # and held on, in the game
+            other.ungrab_keyboard()
+            desktop(env).live_game.picture.focus()
+            time.sleep(0.01)
+            tap("key:left")
+            infos = [env.step(None)[4] for _ in range(2)]
+            assert all(info["focused"] for info in infos)
+            assert sum(info["presses"] for info in infos).tolist() == [1] + [0] * 7
+            assert infos[-1]["action"][:4].tolist() == [0, 1, 0, 0]
+            person.release("key:right")
+            env.step(None)
+            other.grab_keyboard()
+            tap("key:space")
+            *_, info = env.step(None)
+            assert not info["focused"]
+            assert not info["presses"].any()
+            assert not info["action"].any()
+            other.ungrab_keyboard()
+            env.step(None)
+        tap("key:space")
+        assert sum(env.step(None)[4]["presses"][2] for _ in range(2)) == 1
 
 
 def test_an_environment_of_another_kind_is_refused() -> None:

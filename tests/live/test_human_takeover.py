@@ -23,6 +23,7 @@ from gameon_env.desktop.x11 import connect
 from gameon_env.envs.desktop_env import DesktopEnv
 from gameon_env.errors import EmergencyStop, InputError
 from gameon_env.events import InputEvent
+from tests.other_program import OtherProgram
 from wrappers import DiscreteActions, HumanControl, HumanTakeover, RecordEpisode
 
 ROOT = Path(__file__).parents[2]
@@ -397,6 +398,37 @@ def test_on_a_display_that_a_person_uses(game: str) -> None:
                 steps(env, RIGHT, lambda _: False)
             env.reset()
             assert by_agent(env.step(RIGHT)[4])  # the stop key is no input of the game
+        finally:
+            other.close()
+            person.close()
+            env.close()
+
+
+def test_what_a_person_types_elsewhere_is_none_of_the_games(game: str) -> None:
+    with PrivateDisplay((480, 640), gl=False) as display:
+        env = make(game, display=display.name)
+        env.reset()
+        person, other = Person(display.name), OtherProgram(display.name, 0, 0)
+        try:
+            person.tap("key:left")
+            steps(env, RIGHT, by_human)
+            other.take_focus()
+            person.tap("key:space")
+            desktop(env).live_game.picture.focus()  # between two steps
+            infos = [env.step(RIGHT)[4] for _ in range(2)]
+            assert all(by_human(info) and info["focused"] and not info["presses"].any() for info in infos)
+            person.tap("key:left")
+            assert sum(env.step(RIGHT)[4]["presses"][0] for _ in range(2)) == 1
+            other.take_focus()
+            person.tap("key:space")
+            desktop(env).profile.__dict__["time_limit_s"] = 0.01
+            *_, truncated, info = env.step(RIGHT)
+            assert truncated
+            assert info["end_reason"] == "time_limit"
+            assert by_human(info)
+            assert not info["focused"]
+            assert not info["presses"].any()
+            assert not info["action"].any()
         finally:
             other.close()
             person.close()
