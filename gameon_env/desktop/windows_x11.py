@@ -70,9 +70,20 @@ class X11Window(Window):
     def under_pointer(self) -> bool:
         try:
             with self._lock:
-                return self.id in self._path_under_pointer()
+                path = self._path_under_pointer()
+                return self.id in path or any(map(self._is_own_popup, path))
         except DisplayError:
             return False
+
+    def _is_own_popup(self, window_id: int) -> bool:
+        """Whether it is a menu, or a dialog above this window, that was made on the same connection."""
+        own_bits: int = self._display.display.info.resource_id_mask
+        if (window_id ^ self.id) & ~own_bits:
+            return False
+        window = self._display.create_resource_object("window", window_id)
+        about = window_list.ask(window.get_attributes)
+        above = window_list.ask(window.get_wm_transient_for)
+        return bool(about is not None and about.override_redirect) or getattr(above, "id", None) == self.id
 
     def region(self) -> Region:
         with self._lock:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from gameon_env.desktop.capture import open_capture
 from gameon_env.desktop.display import PrivateDisplay
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.region import Region
-from gameon_env.desktop.windows import find_window, list_windows, wait_for_window
+from gameon_env.desktop.windows import find_window, list_windows, open_window, wait_for_window
 from gameon_env.errors import DisplayError, GameCrashError, WindowError
 
 PROBE = Path(__file__).with_name("sdl_probe.py")
@@ -95,6 +96,29 @@ def test_focus_goes_where_it_is_sent(display: PrivateDisplay, launch: Launch) ->
         connection.sync()
         connection.close()
         assert (one.focused, other.focused) == (True, False)
+
+
+def test_a_click_goes_to_a_window_its_menus_and_its_dialogs(display: PrivateDisplay) -> None:
+    ours, theirs = x11.connect(display.name), x11.connect(display.name)
+
+    def show(client: Any, left: int, **how: Any) -> Any:
+        window = client.screen().root.create_window(left, 0, 100, 100, 0, client.screen().root_depth, **how)
+        window.map()
+        client.sync()
+        return window
+
+    game, menu = show(ours, 0), show(ours, 100, override_redirect=1)
+    dialog, another, stranger = show(ours, 200), show(ours, 300), show(theirs, 400, override_redirect=1)
+    dialog.set_wm_transient_for(game)
+    ours.sync()
+    places = {game: True, menu: True, dialog: True, another: False, stranger: False}
+    with open_window(display.name, game.id) as window:
+        for place, expected in places.items():
+            ours.screen().root.warp_pointer(place.get_geometry().x + 50, 50)
+            ours.sync()
+            assert window.under_pointer == expected
+    ours.close()
+    theirs.close()
 
 
 def test_a_closed_window(display: PrivateDisplay, launch: Launch) -> None:
