@@ -59,7 +59,7 @@ class Window(ABC):
 
     @property
     def under_pointer(self) -> bool:
-        """Whether a click goes to it, a part of it, or a menu or dialog of its own; True where the system does not tell."""
+        """Whether a click goes to it, a part of it, or its own menu or dialog; True where the system does not tell."""
         return True
 
     @abstractmethod
