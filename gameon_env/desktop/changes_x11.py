@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import struct
+import time
 from dataclasses import dataclass
 
 from gameon_env.clock import now_ns
@@ -61,6 +62,8 @@ class DamageChanges(Changes):
     def __init__(self, display: str | None, region: Region) -> None:
         self.region = region
         self._wire = _connect(display)
+        self._poll = select.poll()  # select() takes no descriptor from 1024 on
+        self._poll.register(self._wire.fileno(), select.POLLIN)
         self._closed = False
         self._frames: list[_Frame] = []
         self._overdrawn: list[int] = []
@@ -124,7 +127,7 @@ class DamageChanges(Changes):
         """Read what comes within the time; False where nothing did."""
         if self._closed:
             raise CaptureError("these changes are closed")
-        if not select.select([self._wire.fileno()], [], [], timeout_ns * 1e-9)[0]:
+        if not self._comes(timeout_ns):
             return False
         try:
             self._wire.receive()
@@ -141,6 +144,15 @@ class DamageChanges(Changes):
             elif kind == _ERROR:
                 raise CaptureError(f"the X server answered with error {packet[1]} to request {packet[10]}")
         return True
+
+    def _comes(self, timeout_ns: int) -> bool:
+        whole_ms, rest_ns = divmod(timeout_ns, 1_000_000)
+        if self._poll.poll(whole_ms):
+            return True
+        if not rest_ns:
+            return False
+        time.sleep(rest_ns * 1e-9)  # poll() knows whole milliseconds only: too coarse for the pieces of a frame
+        return bool(self._poll.poll(0))
 
     def _drawn(self, t_ns: int, whole: bool) -> None:
         latest = self._latest

@@ -185,11 +185,13 @@ def _rectangles(name: str | None) -> list[Region]:
 
 def _read_line(fd: int, timeout_s: float) -> str:
     """The number that Xvfb writes when it is ready; empty where it died instead."""
+    poll = select.poll()  # select() takes no descriptor from 1024 on
+    poll.register(fd, select.POLLIN)
     deadline = time.monotonic() + timeout_s
     data = b""
     while not data.endswith(b"\n"):
         left = deadline - time.monotonic()
-        if left <= 0 or not select.select([fd], [], [], left)[0]:
+        if left <= 0 or not poll.poll(left * 1e3):
             return ""
         chunk = os.read(fd, 32)
         if not chunk:

@@ -11,7 +11,7 @@ import tempfile
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from gameon_env.desktop import reaper
 from gameon_env.desktop.process import OUT_OF_THE_TERMINAL, GameProcess
@@ -120,8 +120,7 @@ class Watchdog:
         assert self._process.stdout is not None
         output = self._process.stdout
         # Windows cannot wait for a pipe with a limit.
-        silent = sys.platform != "win32" and not select.select([output], [], [], READY_TIMEOUT_S)[0]
-        if silent or not output.readline():
+        if (sys.platform != "win32" and not _speaks(output, READY_TIMEOUT_S)) or not output.readline():
             raise InputError(
                 f"the watchdog did not start (exit code {self._process.poll()}): nothing is pressed without it"
             )
@@ -135,6 +134,12 @@ class Watchdog:
             os.write(self._process.stdin.fileno(), line.encode() + b"\n")
         except (OSError, ValueError) as error:
             raise InputError(f"the watchdog is gone ({error}): nothing is pressed without it") from error
+
+
+def _speaks(output: IO[bytes], timeout_s: float) -> bool:
+    poll = select.poll()  # select() takes no descriptor from 1024 on
+    poll.register(output, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1e3))
 
 
 def _end(process: subprocess.Popen[bytes], owner_pid: int) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gameon_env.clock import now_ns
+from gameon_env.desktop.xlib_mends import mend
 from gameon_env.errors import DisplayError, MissingProgramError
 from gameon_env.keys import KEYS
 
@@ -57,6 +58,8 @@ def connect(name: str | None) -> Any:
     try:
         import Xlib.display
         import Xlib.error
+
+        mend()
     except ImportError as error:
         raise MissingProgramError("X11 displays need python-xlib: pip install python-xlib") from error
     # python-xlib keeps the extensions' opcodes in a dict of the class: two servers with different opcodes would

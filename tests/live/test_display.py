@@ -157,3 +157,38 @@ for module in pkgutil.iter_modules(gameon_env.desktop.__path__):
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
     assert run.returncode == 0, run.stderr
+
+
+def test_a_process_with_more_than_a_thousand_open_files() -> None:
+    """Past them select() fails, which python-xlib uses too."""
+    script = """
+import os, resource
+limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(limits[0], min(2048, limits[1])), limits[1]))
+held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+from gameon_env.desktop.changes import open_changes
+from gameon_env.desktop.display import PrivateDisplay
+from gameon_env.desktop.inject import open_injector
+from gameon_env.desktop.region import Region
+from gameon_env.desktop.watchdog import Watchdog
+from gameon_env.desktop.x11 import Wire, connect
+with PrivateDisplay((64, 64), gl=False) as display, Watchdog.start(display.name, private=True) as watchdog:
+    changes = open_changes(display.name, Region(0, 0, 64, 64), backend="damage")
+    while changes.wait(0.1) is not None:
+        pass
+    connection = connect(display.name)
+    root = connection.screen().root
+    root.fill_rectangle(root.create_gc(foreground=0x123456), 0, 0, 64, 64)
+    connection.sync()
+    print(changes.wait(30) is not None)
+    injector = open_injector(display.name, watchdog=watchdog)
+    injector.press("key:w")
+    injector.flush()
+    eye = Wire(display.name)
+    print(*eye.held())
+    for one in (injector, eye, changes, connection):
+        one.close()
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    assert run.stdout.split() == ["True", "key:w"], run.stderr
