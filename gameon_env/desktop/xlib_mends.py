@@ -6,13 +6,33 @@ import select
 from functools import cache
 from typing import Any
 
+_ANY_HOST = 65535
+"""FamilyWild of Xauthority files: an entry for every host, such as people make for containers."""
+_SCHEME = b"MIT-MAGIC-COOKIE-1"
+
 
 @cache
 def mend() -> None:
     """Before the first connection. Raises ``ImportError`` where python-xlib is not installed."""
+    import Xlib.error
     import Xlib.protocol.display
+    import Xlib.xauth
 
     Xlib.protocol.display.select = _Poll
+    find_exactly = Xlib.xauth.Xauthority.get_best_auth
+
+    def find(authority: Any, family: int, address: bytes, number: int, *schemes: Any) -> tuple[bytes, bytes]:
+        try:
+            exact: tuple[bytes, bytes] = find_exactly(authority, family, address, number, *schemes)
+        except Xlib.error.XNoAuthError:
+            for its_family, _, its_number, scheme, cookie in authority.entries:
+                fits = its_family == _ANY_HOST and its_number in (b"", str(number).encode())
+                if fits and scheme == _SCHEME:
+                    return scheme, cookie
+            raise
+        return exact
+
+    Xlib.xauth.Xauthority.get_best_auth = find
 
 
 class _Poll:

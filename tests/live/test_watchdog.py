@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -19,6 +21,7 @@ from gameon_env.desktop.inject import open_injector
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.watchdog import Watchdog
 from gameon_env.desktop.x11 import Wire
+from gameon_env.errors import DisplayError
 from tests.physical import PhysicalDevices
 
 BENCH = Path(__file__).parents[2] / "scripts" / "bench" / "kill_agent.py"
@@ -202,3 +205,26 @@ def test_kills_in_the_middle_of_a_press() -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     assert "2 in the middle of a press, 0 left" in run.stdout
     assert "own display: 2 kills, 0 left" in run.stdout
+
+
+def test_a_display_whose_cookie_is_for_any_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``xauth nlist | sed 's/^..../ffff/'`` makes it for a container."""
+    fields = (b"", b"", b"MIT-MAGIC-COOKIE-1", bytes(range(16)))
+    authority = tmp_path / "Xauthority"
+    authority.write_bytes(struct.pack(">H", 65535) + b"".join(struct.pack(">H", len(one)) + one for one in fields))
+    # A server that asks for the cookie, under the name of the one that the display starts.
+    program = tmp_path / "Xvfb"
+    program.write_text(f'#!/bin/sh\nexec {shutil.which("Xvfb")} "$@" -auth {authority}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with PrivateDisplay((120, 160), gl=False) as display:
+        with pytest.raises(DisplayError):
+            Wire(display.name)
+        monkeypatch.setenv("XAUTHORITY", str(authority))
+        eye = Wire(display.name)
+        agent, watchdog = start_agent(display.name, tmp_path / "home")
+        assert eye.held() == {"key:w", "mouse:right"}
+        finish(agent)
+        assert wait_for(lambda: not runs(watchdog))
+        assert eye.held() == frozenset()
+        eye.close()
