@@ -1,7 +1,7 @@
 """Finding and ending every process of a game; run as a program, the watchdog that outlives its owner.
 
 The watchdog is started by path with ``python -I`` and imports only the standard library and python-xlib (on Windows
-and macOS psutil and pynput), so that it is up within some 20 ms and small. It reads lines on stdin and acts when its
+and macOS psutil and pynput), so that it is up soon and small. It reads lines on stdin and acts when its
 owner is gone without a goodbye.
 """
 
@@ -185,6 +185,8 @@ class _Watchdog:
         for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), signal.SIG_IGN)
+        if self.display:  # where this fails, the owner must hear so before it presses anything
+            import Xlib.display  # noqa: F401
         self._read_until_owner_ends()
         for act in (self._release, self._end_games, self._end_servers, self._remove_folders):
             try:
@@ -314,4 +316,5 @@ def _mend_xlib() -> None:
 
 
 if __name__ == "__main__":
+    sys.path += [folder for folder in sys.argv[4:] if folder not in sys.path]
     _Watchdog(int(sys.argv[1]), sys.argv[2], sys.argv[3] == "private").run()

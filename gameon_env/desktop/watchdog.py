@@ -36,7 +36,7 @@ class Watchdog:
 
     @classmethod
     def start(cls, display: str | None, *, private: bool) -> Self:
-        """Start it. Returns at once; the first :meth:`hold` waits until it is up (some 20 ms).
+        """Start it. Returns at once; the first :meth:`hold` waits until it is up (some 150 ms).
 
         Args:
             display: the display whose keys it releases (``None``: this desktop's).
@@ -48,6 +48,8 @@ class Watchdog:
             name = display or os.environ.get("DISPLAY", "")
         command = [sys.executable, "-I", str(Path(reaper.__file__).resolve())]
         command += [str(os.getpid()), name, "private" if private else "shared"]
+        # -I leaves out PYTHONPATH and the person's own packages, where python-xlib may be.
+        command += [str(Path(folder).resolve()) for folder in sys.path if folder]
         # What it has to say must not go to a terminal or a log that may be gone by then; a test can read it.
         log = os.environ.get("GAMEON_WATCHDOG_LOG")
         with Path(log).open("ab") if log else tempfile.TemporaryFile() as errors:

@@ -66,8 +66,9 @@ def start_agent(
     backend: str = "x11",
     end: str = "time.sleep(600)",
     fork: str = "",
+    python: str = sys.executable,
 ) -> tuple[subprocess.Popen[str], int]:
-    command = [sys.executable, "-c", AGENT.replace("{end}", end), display, "private" if private else "shared"]
+    command = [python, "-c", AGENT.replace("{end}", end), display, "private" if private else "shared"]
     environment = os.environ | {"DISPLAY": display, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     agent = subprocess.Popen(
         [*command, str(folder), backend, fork],
@@ -205,6 +206,26 @@ def test_kills_in_the_middle_of_a_press() -> None:
     assert run.returncode == 0, run.stdout + run.stderr
     assert "2 in the middle of a press, 0 left" in run.stdout
     assert "own display: 2 kills, 0 left" in run.stdout
+
+
+def test_packages_that_only_the_owner_knows_of(tmp_path: Path) -> None:
+    """From PYTHONPATH, as by ``pip install --user`` and ``--target``: the interpreter itself has none of them."""
+    with PrivateDisplay((120, 160), gl=False) as display:
+        eye = Wire(display.name)
+        agent, watchdog = start_agent(display.name, tmp_path / "home", python=str(Path(sys.executable).resolve()))
+        assert eye.held() == {"key:w", "mouse:right"}
+        finish(agent)
+        assert wait_for(lambda: not runs(watchdog))
+        assert eye.held() == frozenset()
+        eye.close()
+
+
+def test_a_watchdog_that_could_release_nothing_is_not_ready() -> None:
+    program = [sys.executable, "-I", "-S", reaper.__file__, str(os.getpid()), ":1", "shared"]
+    run = subprocess.run(program, input="hold k25\nbye\n", capture_output=True, text=True, check=False)
+    assert run.returncode != 0
+    assert run.stdout == ""
+    assert "Xlib" in run.stderr
 
 
 def test_a_display_whose_cookie_is_for_any_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
