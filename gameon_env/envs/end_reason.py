@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gameon_env.desktop.display import display_alive
 from gameon_env.errors import DisplayError, GameOnError, InputError, ObservationError, WindowError
 from gameon_env.games.running_game import RunningGame
 
@@ -26,7 +25,7 @@ def why_lost(game: RunningGame, error: GameOnError) -> str:
             return f"window_closed: {error}" if code is None else why_process_ended(game, code)
         case ObservationError():
             return f"window_too_small: {error}"
-    return f"{'input' if display_alive(game.display_name) else 'display'}_lost: {error}"
+    return f"{'input' if game.display_alive else 'display'}_lost: {error}"
 
 
 def why_process_ended(game: RunningGame, code: int) -> str:

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Collection, Sequence
 
 from gameon_env.controls import Command
-from gameon_env.desktop.display import display_alive
 from gameon_env.desktop.inject import Injector, open_injector
 from gameon_env.errors import InputError
 from gameon_env.games.game_focus import GameFocus
@@ -113,7 +112,7 @@ class LiveGame(RunningGame):
             with self._injecting:
                 self._injector.release_all()
         except InputError:
-            if display_alive(self.display_name):
+            if self.display_alive:
                 raise
 
     def release_astray(self) -> bool:
@@ -167,7 +166,7 @@ class LiveGame(RunningGame):
         try:
             self._injector.flush()
         except InputError:
-            if display_alive(self.display_name):
+            if self.display_alive:
                 raise
 
     def _launch(self, seed: int) -> None:

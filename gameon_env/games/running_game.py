@@ -9,7 +9,8 @@ import weakref
 from contextlib import ExitStack
 from pathlib import Path
 
-from gameon_env.desktop.display import PrivateDisplay, current_display, display_alive
+from gameon_env.desktop.display import PrivateDisplay, current_display
+from gameon_env.desktop.display_watch import DisplayWatch
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.sound_server import PrivateSoundServer
 from gameon_env.desktop.watchdog import Watchdog
@@ -61,6 +62,7 @@ class RunningGame:
         self.sound_fault = ""
         """Why a game that was to have a sound server of its own has none."""
         self._private: PrivateDisplay | None = None
+        self._display_watch: DisplayWatch | None = None
         self._watchdog: Watchdog | None = None
         self._process: GameProcess | None = None
         self._picture: GamePicture | None = None
@@ -85,6 +87,11 @@ class RunningGame:
         if self._picture is None or not self._display_usable():
             return False
         return self._picture.alive and (self._process is None or self._process.poll() is None)
+
+    @property
+    def display_alive(self) -> bool:
+        """Whether its display still answers: the one that was opened, not another one of the same name."""
+        return self._display_watch is not None and self._display_watch.alive
 
     def open_display(self) -> None:
         """Start or reach the display; one that was lost is opened anew.
@@ -202,12 +209,12 @@ class RunningGame:
 
     def _close_display(self) -> None:
         with ExitStack() as parts:
-            for part in (self._watchdog, self._private, self.sound_server):
+            for part in (self._watchdog, self._display_watch, self._private, self.sound_server):
                 if part is not None:
                     parts.callback(part.close)
 
     def _forget(self) -> None:
-        self._watchdog = self._private = self.sound_server = None
+        self._watchdog = self._display_watch = self._private = self.sound_server = None
         self._folder = self.home = self._remove_folder = None
 
     def _end_game(self) -> None:
@@ -228,7 +235,7 @@ class RunningGame:
             raise GameOnError("this environment was made in another process: make one of its own in each process")
 
     def _display_usable(self) -> bool:
-        return self._watchdog is not None and self._watchdog.alive and display_alive(self.display_name)
+        return self._watchdog is not None and self._watchdog.alive and self.display_alive
 
     def _open_display(self) -> None:
         launch = self.profile.launch
@@ -240,16 +247,19 @@ class RunningGame:
                 )
             self._private = PrivateDisplay(launch.screen_size, gl=launch.gl, cursor=launch.cursor)
             self.display_name = self._private.name
+            self._display_watch = DisplayWatch(self.display_name)
             self._watchdog = Watchdog.start(self.display_name, private=True)
             self._watchdog.guard_display(self._private.pid)
             if self._sound:
                 self._open_sound()
         else:
             self.display_name = current_display() if self._display == "current" else self._display
-            if not display_alive(self.display_name):
+            try:
+                self._display_watch = DisplayWatch(self.display_name)
+            except DisplayError as error:
                 raise DisplayError(
                     f"the display {self.display_name} cannot be reached: start it, or use display='private'"
-                )
+                ) from error
             self._watchdog = Watchdog.start(self.display_name, private=False)
         self.display_generation += 1
 

@@ -18,7 +18,6 @@ import psutil
 from gameon_env import __version__
 from gameon_env.clock import now_ns
 from gameon_env.desktop.changes import open_changes
-from gameon_env.desktop.display import display_alive
 from gameon_env.desktop.focus import FocusWatch, open_focus
 from gameon_env.desktop.gamepad import GamepadListener
 from gameon_env.desktop.listen import open_listener
@@ -267,7 +266,7 @@ class OpenRecording:
 
     def _why_gone(self, said: str) -> str:
         """The reason of the end, where the game or its display is gone."""
-        if not display_alive(self._game.display_name):
+        if not self._game.display_alive:
             return f"display lost: {said}"
         code = self._game.exit_code(window_gone=True)
         if code == 0:

@@ -6,6 +6,8 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -24,12 +26,13 @@ from Xlib import X
 
 import gameon_env
 from gameon_env.data_processing.digits import DigitFont
-from gameon_env.desktop.display import PrivateDisplay
+from gameon_env.desktop.display import PrivateDisplay, display_alive
 from gameon_env.desktop.inject import open_injector
 from gameon_env.desktop.listen import Listener, open_listener
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.region import Region
-from gameon_env.desktop.windows import open_window, wait_for_window
+from gameon_env.desktop.windows import list_windows, open_window, wait_for_window
+from gameon_env.desktop.x11 import Wire
 from gameon_env.envs.desktop_env import DesktopEnv
 from gameon_env.errors import (
     ActionError,
@@ -190,6 +193,62 @@ def test_a_lost_display_truncates_and_the_next_reset_starts_another(make: Make) 
     assert "display_lost" in info["end_reason"]
     observation, _ = env.reset()
     assert observation.any()
+
+
+@contextlib.contextmanager
+def another_under_its_name(display: str, server: psutil.Process) -> Iterator[None]:
+    """End a display's server, and have another one under the same name."""
+    server.terminate()
+    server.wait()
+    command = ["Xvfb", display, "-screen", "0", "640x480x24", "-nolisten", "tcp", "-noreset"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as another:
+        try:
+            deadline = time.monotonic() + 20
+            while not display_alive(display) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            yield
+        finally:
+            another.terminate()
+
+
+def test_another_display_under_the_name_of_a_lost_one_is_left_alone(make: Make) -> None:
+    env = make()
+    env.reset()
+    play(env, env.controls.vector(key_left=1), 3)
+    server = next(p for p in psutil.Process().children() if p.name() == "Xvfb")
+    lost = env.display_name
+    with another_under_its_name(lost, server):
+        *_, truncated, info = play(env, env.controls.vector(key_left=1), 30)
+        assert truncated
+        assert "display_lost" in info["end_reason"]
+        observation, _ = env.reset()
+        assert observation.any()
+        assert env.display_name != lost
+        assert list_windows(lost) == []
+        assert list_windows(env.display_name) != []
+
+
+def test_a_shared_display_that_was_restarted_is_opened_anew(make: Make) -> None:
+    command = [sys.executable, str(GAME)]
+    with PrivateDisplay((480, 640), gl=False) as desktop:
+        with GameProcess.launch(command, display=desktop.name) as game:
+            wait_for_window(desktop.name, process=game, title=None, timeout_s=10).close()
+            env = make(game="desktop", display=desktop.name, attach={"window": "^Small game$"})
+            env.reset()
+            play(env, env.controls.vector(key_w=1), 3)
+        with (
+            another_under_its_name(desktop.name, psutil.Process(desktop.pid)),
+            GameProcess.launch(command, display=desktop.name) as game,
+        ):
+            wait_for_window(desktop.name, process=game, title=None, timeout_s=10).close()
+            observation, _ = env.reset()
+            assert observation.any()
+            eye = Wire(desktop.name)
+            _, _, _, truncated, _ = play(env, env.controls.vector(key_w=1), 3)
+            assert not truncated
+            assert eye.held() == {"key:w"}
+            eye.close()
+            env.close()
 
 
 def test_a_game_that_cannot_start_is_an_error_with_its_output(make: Make) -> None:
