@@ -29,6 +29,9 @@ class Attention:
         self._focus = focus
         self._focused = focus.focused if focus is not None else True
         self._changes: list[tuple[int, str, bool]] = []
+        self._known_ns = focus.confirmed_ns if focus is not None else 0
+        self._since_ns = 0
+        self._closed = False
         self._lock = threading.Lock()
         self._asked = False
         self._paused = False
@@ -36,8 +39,18 @@ class Attention:
 
     @property
     def recording(self) -> bool:
-        """Whether a picture that is caught now may be kept. Safe to ask from any thread."""
+        """Whether it is recorded, as far as is known. Safe to ask from any thread."""
         return not self._asked and (self._focus is None or self._focus.focused)
+
+    def keeps(self, t_ns: int) -> bool:
+        """Whether a picture of ``t_ns`` may be kept, by the focus as it is now. Safe to ask from any thread.
+
+        Raises:
+            DisplayError: the display is gone.
+        """
+        with self._lock:
+            self._look()
+            return self.recording and t_ns >= self._since_ns
 
     @property
     def paused(self) -> bool:
@@ -53,19 +66,20 @@ class Attention:
 
     def follow(self, focus: FocusWatch) -> None:
         """The game opened another window: watch that one from now on."""
-        if self._focus is not None:
-            self._focus.close()
-        self._focus = focus
         with self._lock:
-            self._changes.append((now_ns(), "focus", focus.focused))
+            if self._focus is not None:
+                self._focus.close()
+            self._focus = focus
+            self._note(now_ns(), focus.focused)
 
     def turns(self) -> list[Turn]:
         """What changed since the last call, by time."""
         with self._lock:
+            self._look()
             changes = list(self._changes)
             self._changes.clear()
-        if self._focus is not None:
-            changes += [(t_ns, "focus", on) for t_ns, on in self._focus.transitions()]
+            if self._focus is not None:
+                self._known_ns = self._focus.confirmed_ns
         turns = []
         for t_ns, kind, on in sorted(changes):
             if kind == "pause":
@@ -79,13 +93,25 @@ class Attention:
         return turns
 
     def known_until(self, t_ns: int) -> int:
-        """Up to when it is known whether to record: no later than ``t_ns``."""
-        return t_ns if self._focus is None else min(t_ns, self._focus.confirmed_ns)
+        """Up to when :meth:`turns` has told whether to record: no later than ``t_ns``."""
+        return t_ns if self._focus is None else min(t_ns, self._known_ns)
 
     def close(self) -> None:
         """Let go of the window."""
-        if self._focus is not None:
-            self._focus.close()
+        with self._lock:
+            self._closed = True
+            if self._focus is not None:
+                self._focus.close()
+
+    def _look(self) -> None:
+        if self._focus is not None and not self._closed:
+            for t_ns, on in self._focus.transitions():
+                self._note(t_ns, on)
+
+    def _note(self, t_ns: int, focused: bool) -> None:
+        self._changes.append((t_ns, "focus", focused))
+        if focused:
+            self._since_ns = t_ns
 
 
 def focus_notice(title: str) -> str:

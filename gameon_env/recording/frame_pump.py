@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from gameon_env.clock import now_ns
 from gameon_env.desktop.catch import Catcher, Caught
 from gameon_env.desktop.changes import Changes
 from gameon_env.desktop.region import Region
@@ -42,7 +43,8 @@ class FramePump:
         size: ``(height, width)`` of the video; a picture of another size is fitted into it with black borders.
         start_ns: the session's start on the clock.
         ceiling_fps: no more than so many pictures a second, on average.
-        wanted: whether a picture may be kept now (not while paused).
+        wanted: whether a picture of that time may be kept (not while paused); asked before the grab and after it, for
+            the thread that pauses all else may be held up.
         check: called in the pump's thread while nothing changes; whether the game is at another place now, where
             nothing wakes the pump. Raises where it is gone.
     """
@@ -55,7 +57,7 @@ class FramePump:
         size: tuple[int, int],
         start_ns: int,
         ceiling_fps: float,
-        wanted: Callable[[], bool],
+        wanted: Callable[[int], bool],
         check: Callable[[], bool],
     ) -> None:
         self._grab = grab
@@ -146,7 +148,7 @@ class FramePump:
         catcher = Catcher(self._changes, self._grab)
         allowed_ns = 0  # a leaky bucket: when the next picture would be on time
         while not self._ending.is_set():
-            if not self._wanted():
+            if not self._wanted(now_ns()):
                 if not catcher.skip(WAIT_S):
                     self._check()
                 continue
@@ -157,10 +159,10 @@ class FramePump:
             )
             if not found and self._check():
                 self._force.set()
-            for caught in found:
+            for caught in self._kept(found):
                 allowed_ns = max(allowed_ns, caught.t_ns) + self._period_ns
                 self._offer(caught)
-        if self._error is None and self._wanted():
+        if self._error is None and self._wanted(now_ns()):
             self._catch_last(catcher)
 
     def _catch_last(self, catcher: Catcher) -> None:
@@ -169,8 +171,11 @@ class FramePump:
             found = catcher.catch(0)
         except (DisplayError, WindowError):
             return  # it ended because the game went away, and its picture with it
-        for caught in found:
+        for caught in self._kept(found):
             self._offer(caught)
+
+    def _kept(self, found: list[Caught]) -> list[Caught]:
+        return [caught for caught in found if self._wanted(caught.t_ns)]
 
     def _offer(self, caught: Caught) -> None:
         t_ns = max(caught.t_ns - self._start_ns, self._last_ns + 1000, 0)  # the video counts in microseconds

@@ -123,7 +123,7 @@ class OpenRecording:
         video = VideoWriter(self.folder / VIDEO_FILE, self._size, codec=options.codec, quality=options.quality)
         pump = FramePump(
             self._grab, open_changes(display, self._region), video, self._size, start_ns, options.fps,
-            lambda: attention.recording, self._check_game,
+            attention.keeps, self._check_game,
         )  # fmt: skip
         clock_rows: deque[AudioClockRow] = deque()
         gaps: deque[Gap] = deque()

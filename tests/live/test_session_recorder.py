@@ -329,6 +329,35 @@ def test_a_locked_database_loses_nothing(profile: Any, tmp_path: Path, desktop: 
     assert verify(recorder.folder) == []
 
 
+def test_no_other_window_is_filmed_while_the_database_is_locked(
+    profile: Any, tmp_path: Path, desktop: PrivateDisplay
+) -> None:
+    with small_game(desktop) as chat:
+        recorder = SessionRecorder(profile(), display=desktop.name, data_dir=tmp_path, gamepads=False)
+        with recorder:
+            game = recorder._opened._game.picture.window_id
+            assert game is not None
+            until(lambda: recorder.status.paused == "")
+            with closing(sqlite3.connect(recorder.folder / "session.db", isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                time.sleep(0.4)  # by then a commit waits
+                with open_window(desktop.name, chat) as window:
+                    window.focus()
+                time.sleep(1.0)
+                other.execute("ROLLBACK")
+            until(lambda: recorder.status.paused == "focus")
+            with open_window(desktop.name, game) as window:
+                window.focus()
+            until(lambda: recorder.status.paused == "")
+    session = Session(recorder.folder)
+    (gap,) = [gap for gap in session.gaps() if gap.stream == "all"]
+    assert gap.end_ns is not None
+    times = session.frames().t_ns
+    # One that was grabbed while the focus went is from before it, by a few ms at most.
+    assert not ((times > gap.start_ns + 20_000_000) & (times < gap.end_ns)).any()
+    assert times[-1] >= gap.end_ns
+
+
 def test_a_clock_that_is_set_is_stated(profile: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with SessionRecorder(profile(), display="private", data_dir=tmp_path) as recorder:
         time.sleep(0.3)
