@@ -7,11 +7,11 @@ import time
 import numpy as np
 
 from gameon_env.desktop.capture import Capture, open_capture
-from gameon_env.desktop.display import monitors, screen
+from gameon_env.desktop.display import display_alive, monitors, screen
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.region import Region
 from gameon_env.desktop.windows import Window, list_windows, open_window, wait_for_window
-from gameon_env.errors import GameCrashError, ProfileError, WindowError
+from gameon_env.errors import CaptureError, GameCrashError, ProfileError, WindowError
 from gameon_env.events import Frame
 from gameon_env.games.game_time import GameTime, RealTime
 from gameon_env.games.profile import Attach
@@ -21,6 +21,9 @@ ATTACH_TIMEOUT_S = 2.0
 
 REOPEN_TIMEOUT_S = 1.0
 """How long a game whose window went away may take to open another one, in its own time."""
+
+RESIZE_TIMEOUT_S = 1.0
+"""How long a screen that changes its size, and the window with it, may take until there are pictures again."""
 
 LOOK_EVERY_S = 0.02
 """How much time the game gets between two looks for its window."""
@@ -115,7 +118,12 @@ class GamePicture:
         """
         if self._capture is None:
             raise WindowError("the game is not running; call reset()")
-        frame = self._capture.grab()
+        try:
+            frame = self._capture.grab()
+        except CaptureError:
+            if self._window is None or self._is_fixed:
+                raise
+            return self._fitted(self._grab_anew())
         if self._window is None or self._is_fixed:
             return frame
         if self._capture.steady or frame.t_ns - self._looked_ns < self.look_every_ns:
@@ -231,7 +239,32 @@ class GamePicture:
             raise ProfileError(f"attach.monitor must be from 0 to {len(screens) - 1} here; it is {number}")
         return screens[number]
 
+    def _grab_anew(self) -> Frame:
+        """Screens change their size, before or after the window does."""
+        assert self._window is not None
+        end_s = time.monotonic() + RESIZE_TIMEOUT_S
+        while True:
+            try:
+                self._reopen_capture(self._window.region())
+                assert self._capture is not None
+                return self._capture.grab()
+            except (CaptureError, WindowError):
+                if time.monotonic() > end_s or not display_alive(self._display):
+                    raise
+            time.sleep(LOOK_EVERY_S)
+
+    def _reopen_capture(self, region: Region) -> None:
+        self._screen = screen(self._display)
+        opened = open_capture(self._display, _common(region, self._screen), self.window_id)
+        if self._capture is not None:
+            self._capture.close()
+        self._capture, self._whole, self._looked_ns = opened, region, 0
+
     def _look_at(self, region: Region) -> None:
+        unsure = not self._is_fixed and (self._capture is None or not _lies_on(region, self._screen))
+        if unsure and screen(self._display) != self._screen:
+            self._reopen_capture(region)
+            return
         seen = region if self._is_fixed else _common(region, self._screen)
         if self._capture is not None:
             self._capture.look_at(seen)
@@ -250,6 +283,10 @@ class GamePicture:
         pixels = np.zeros((*self._whole.size, 4), np.uint8)
         pixels[top : top + seen.height, left : left + seen.width] = frame.pixels
         return Frame(pixels, frame.t_ns)
+
+
+def _lies_on(region: Region, screen: Region) -> bool:
+    return Region(region.left - screen.left, region.top - screen.top, region.width, region.height).inside(*screen.size)
 
 
 def _common(region: Region, screen: Region) -> Region:

@@ -23,15 +23,17 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import FrameStackObservation, GrayscaleObservation, RecordVideo
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from Xlib import X
+from Xlib.ext import randr
 
 import gameon_env
 from gameon_env.data_processing.digits import DigitFont
+from gameon_env.desktop import x11
 from gameon_env.desktop.display import PrivateDisplay, display_alive
 from gameon_env.desktop.inject import open_injector
 from gameon_env.desktop.listen import Listener, open_listener
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.region import Region
-from gameon_env.desktop.windows import list_windows, open_window, wait_for_window
+from gameon_env.desktop.windows import find_window, list_windows, open_window, wait_for_window
 from gameon_env.desktop.x11 import Wire
 from gameon_env.envs.desktop_env import DesktopEnv
 from gameon_env.errors import (
@@ -248,6 +250,44 @@ def test_a_shared_display_that_was_restarted_is_opened_anew(make: Make) -> None:
             assert not truncated
             assert eye.held() == {"key:w"}
             eye.close()
+            env.close()
+
+
+def resize_screen(display: str, width: int, height: int) -> None:
+    connection = x11.connect(display)
+    root = connection.screen().root
+    resources = randr.get_screen_resources(root)
+    # A screen cannot be smaller than what its output shows: it shows nothing.
+    randr.set_crtc_config(connection, resources.crtcs[0], resources.config_timestamp, 0, 0, 0, 1, [], X.CurrentTime)
+    randr.set_screen_size(root, width, height, width // 4, height // 4)
+    connection.sync()
+    connection.close()
+
+
+def test_a_screen_that_changes_its_size(make: Make) -> None:
+    with PrivateDisplay((480, 640), gl=False) as desktop:
+        resize_screen(desktop.name, 320, 240)
+        with GameProcess.launch([sys.executable, str(GAME)], display=desktop.name) as game:
+            wait_for_window(desktop.name, process=game, title=None, timeout_s=10).close()
+            attach = {"window": "^Small game$"}
+            env = make(game="desktop", display=desktop.name, attach=attach, render_mode="rgb_array")
+            env.reset()
+            found = find_window(desktop.name, title="^Small game$")
+            assert found is not None
+            with open_window(desktop.name, found.id) as window:
+                for width, height, place in [
+                    (640, 480, Region(310, 230, 320, 240)),  # onto what is new
+                    (640, 480, Region(0, 0, 640, 480)),
+                    (320, 240, Region(0, 0, 320, 240)),  # another mode, with the window
+                ]:
+                    resize_screen(desktop.name, width, height)
+                    window.move_resize(place)
+                    *_, truncated, info = play(env, env.controls.zeros(), 3)
+                    assert not truncated, info
+                    picture = env.render()
+                    assert picture is not None
+                    assert picture.shape == (*place.size, 3)
+                    assert picture[:, -1].any()
             env.close()
 
 
