@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,9 @@ from gameon_env.learning.rl_training import as_played, train, training_env
 from gameon_env.learning.sb3 import make_agent
 from tests.unit.learning.dot_env import SIZE, DotEnv
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NO_EVALUATION = Plan(evaluate_every=0)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def new_folder(path: Path, **hyperparameters: Any) -> RunFolder:

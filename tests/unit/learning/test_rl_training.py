@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +28,8 @@ from gameon_env.learning.rl_training import train, training_env
 from gameon_env.learning.rl_warm_start import WarmStart, warm_start
 from gameon_env.learning.sb3 import coding_of, export_policy, make_agent, make_sb3_env
 from tests.unit.learning.dot_env import SIZE, DotEnv, record
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SMALL: dict[str, dict[str, Any]] = {
     "ppo": {"n_steps": 64, "batch_size": 32, "n_epochs": 2, "learning_rate": 1e-4},
@@ -58,14 +59,6 @@ def run(folder: RunFolder, steps: int, **options: Any) -> Any:
 @pytest.fixture(scope="module")
 def episodes(tmp_path_factory: pytest.TempPathFactory) -> list[Episode]:
     return record(tmp_path_factory.mktemp("dots"), 12)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("algorithm", SMALL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -42,6 +41,8 @@ from gameon_env.learning.sb3 import (
 from tests.unit.learning.dot_env import CONTROLS, LENGTH, SIZE, DotEnv, record
 from wrappers import DiscreteActions, MultiDiscreteActions, SymmetricActions
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 COMBINATIONS = {
     "nothing": {"mouse:dx": 0.0},
     "left": {"key:a": 1, "mouse:dx": -0.4},
@@ -63,14 +64,6 @@ SMALL: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def episodes(tmp_path_factory: pytest.TempPathFactory) -> list[Episode]:
     return record(tmp_path_factory.mktemp("dots"), 30)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def environment(algorithm: str, **options: Any) -> VecEnv:
