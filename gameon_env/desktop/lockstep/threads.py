@@ -68,11 +68,12 @@ def waits_unseen(state: ClockState, doing: str, looks: int, before: int) -> bool
 
 def describe(slot: Slot) -> str:
     """One line on a thread: ``doom (pid 7, thread 9) runs; its last call was poll; in the kernel: R, unix_wait``."""
-    folder = Path(f"/proc/{slot.pid}/task/{slot.tid}")
+    tid = slot.tid or slot.pid  # one that is about to begin is known by its process alone
+    folder = Path(f"/proc/{slot.pid}/task/{tid}")
     call = slot.where.decode(errors="replace") or "none"
     line = f"{_read(folder / 'comm')} (pid {slot.pid}, thread {slot.tid}) {_STATES.get(slot.state, '')}"
     line += " for the X server's answer" if slot.real else ""
-    kernel = ", ".join(part for part in (doing(slot.pid, slot.tid), _read(folder / "wchan")) if part not in ("", "0"))
+    kernel = ", ".join(part for part in (doing(slot.pid, tid), _read(folder / "wchan")) if part not in ("", "0"))
     return f"{line}; its last call was {call}; in the kernel: {kernel or 'gone'}"
 
 
