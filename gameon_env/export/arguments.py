@@ -70,15 +70,24 @@ def workers_of(parsed: argparse.Namespace) -> int | RayCluster | None:
     return workers
 
 
-def add_steps(parser: argparse.ArgumentParser, *, downsample: bool = True) -> None:
-    """``--fps``, ``--frame-skip``, ``--size``, ``--downsample``, ``--no-audio`` and the like: as what."""
+def add_steps(parser: argparse.ArgumentParser, *, downsample: bool = True, size: tuple[int, int] | None = None) -> None:
+    """``--fps``, ``--frame-skip``, ``--size``, ``--downsample``, ``--no-audio`` and the like: as what.
+
+    Args:
+        parser: they are added to it.
+        downsample: whether there is ``--downsample``.
+        size: what the pictures have where neither is given; None: as recorded.
+    """
     how = parser.add_argument_group("as what")
     how.add_argument("--fps", type=float, help="steps a second; without it each recorded frame is a step")
     how.add_argument("--frame-skip", type=int, default=1, metavar="N", help="frames (of --fps) a step (1)")
-    size = how.add_mutually_exclusive_group()
-    size.add_argument("--size", type=_size, metavar="HxW", help="height and width of the pictures, such as 224x224")
-    if downsample:
-        size.add_argument("--downsample", type=int, default=1, metavar="N", help="divide both sides by this (1)")
+    either = how.add_mutually_exclusive_group()
+    usual = "such as 224x224" if size is None else f"(without it {size[0]}x{size[1]})"
+    either.add_argument("--size", type=_size, metavar="HxW", help=f"height and width of the pictures, {usual}")
+    if downsample and size is None:
+        either.add_argument("--downsample", type=int, default=1, metavar="N", help="divide both sides by this (1)")
+    elif downsample:
+        either.add_argument("--downsample", type=int, metavar="N", help="divide both recorded sides by this instead")
     else:
         parser.set_defaults(downsample=1)
     how.add_argument("--no-audio", action="store_true", help="leave out the sound")
@@ -99,6 +108,21 @@ def steps_of(parsed: argparse.Namespace) -> dict[str, Any]:
         "audio_source": parsed.audio_source,
         "latency_ms": parsed.latency_ms,
     }
+
+
+def add_compression(parser: argparse.ArgumentParser) -> None:
+    """``--compression`` of an HDF5 file."""
+    parser.add_argument(
+        "--compression",
+        choices=("gzip", "lzf", "none"),
+        default="gzip",
+        help="of the frames: gzip packs best, lzf reads faster (with h5py only), none reads fastest",
+    )
+
+
+def compression_of(parsed: argparse.Namespace) -> dict[str, object]:
+    """What :func:`add_compression` took, as an export's argument."""
+    return {"compression": None if parsed.compression == "none" else parsed.compression}
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -43,6 +43,7 @@ class ExportCommand:
         example: an output, for ``--help``.
         add_arguments: adds the arguments that only this format has.
         arguments_of: what they make of the export's arguments.
+        size: ``(height, width)`` of the pictures where none is asked for; None: as recorded.
     """
 
     export: ExportFunction
@@ -50,6 +51,7 @@ class ExportCommand:
     example: str
     add_arguments: Callable[[argparse.ArgumentParser], None] = _nothing
     arguments_of: Callable[[argparse.Namespace], dict[str, object]] = _no_arguments
+    size: tuple[int, int] | None = None
 
     def main(self, argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         """Run the command line, with the errors of ours as one message.
@@ -91,7 +93,7 @@ class ExportCommand:
             metavar="PATH",
             help=f"what to make, such as {self.example}; a file's URL too",
         )
-        add_steps(parser)
+        add_steps(parser, size=self.size)
         self.add_arguments(parser)
         add_work(parser, workers=1)
         parser.add_argument(

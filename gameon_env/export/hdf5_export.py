@@ -9,24 +9,16 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
 from gameon_env.datasets.ray_cluster import RayCluster
 from gameon_env.datasets.recording import AudioSource
-from gameon_env.errors import DatasetError, suggest
+from gameon_env.export.arguments import add_compression, compression_of
 from gameon_env.export.command import ExportCommand
-from gameon_env.export.hdf5_file import (
-    Compression,
-    Hdf5EpisodeWriter,
-    deflate_each,
-    deflated_bytes,
-    lzf_bytes,
-    plain_bytes,
-)
+from gameon_env.export.hdf5_file import Hdf5EpisodeWriter
+from gameon_env.export.hdf5_rows import Compression, check_compression, pack_of, stored_bytes_of
 from gameon_env.export.options import ExportOptions
 from gameon_env.export.plan import ExportPlan
 from gameon_env.export.summary import ExportSummary, ProgressCallback
@@ -84,9 +76,7 @@ def export_to_hdf5(
         StorageError: the file cannot be made there, or the disk has no room; nothing is left of it.
         MissingPartError: Ray, or what writes the URL, is not installed.
     """
-    if compression is not None and compression not in get_args(Compression):
-        near = suggest(compression, get_args(Compression)) if isinstance(compression, str) else ""
-        raise DatasetError(f"compression must be 'gzip', 'lzf' or None; got {compression!r}.{near}")
+    check_compression(compression)
     options = ExportOptions(
         db_path,
         output_path,
@@ -104,36 +94,23 @@ def export_to_hdf5(
     )
 
     def open_writer(path: Path, plan: ExportPlan) -> Hdf5EpisodeWriter:
-        return Hdf5EpisodeWriter(path, plan.columns, plan.total_rows, compression)
+        return Hdf5EpisodeWriter(path, plan, compression)
 
     return write_export(
         options,
         open_writer,
-        stored_bytes={"gzip": deflated_bytes, "lzf": lzf_bytes, None: plain_bytes}[compression],
-        pack=deflate_each if compression == "gzip" else None,
+        stored_bytes=stored_bytes_of(compression),
+        pack=pack_of(compression),
         progress=progress,
     )
-
-
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--compression",
-        choices=("gzip", "lzf", "none"),
-        default="gzip",
-        help="of the frames: gzip packs best, lzf reads faster (with h5py only), none reads fastest",
-    )
-
-
-def _arguments_of(parsed: argparse.Namespace) -> dict[str, object]:
-    return {"compression": None if parsed.compression == "none" else parsed.compression}
 
 
 command = ExportCommand(
     export_to_hdf5,
     what="one HDF5 file, which plain h5py reads",
     example="dataset.h5",
-    add_arguments=_add_arguments,
-    arguments_of=_arguments_of,
+    add_arguments=add_compression,
+    arguments_of=compression_of,
 )
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ from gameon_env.data_processing.atomic_file import sync_folder
 from gameon_env.datasets.remote_file import check_writable, local_path, upload
 from gameon_env.errors import DatasetError, StorageError
 
-_SUFFIX = ".part"
+PART_SUFFIX = ".part"
+"""Of what is written until it is complete."""
 
 
 @contextmanager
@@ -54,6 +56,16 @@ def check_output(path: str | Path) -> Path:
         raise DatasetError(f"{given} is a folder: name the file to make, such as {Path(given) / 'dataset.h5'}")
     if path.exists() and not path.is_file():
         raise DatasetError(f"{given} is no ordinary file: name another")
+    check_parent(path)
+    return path
+
+
+def check_parent(path: Path) -> None:
+    """See that something can be made there.
+
+    Raises:
+        StorageError: its folder is missing or cannot be written.
+    """
     if not path.parent.is_dir():
         raise StorageError(
             f"the folder {path.parent} does not exist: make it (mkdir -p '{path.parent}'), or name another"
@@ -63,9 +75,8 @@ def check_output(path: str | Path) -> Path:
             pass
     except OSError as error:
         raise StorageError(
-            f"nothing can be written into {path.parent}: {error.strerror or error}. Name a file in another folder."
+            f"nothing can be written into {path.parent}: {error.strerror or error}. Name one in another folder."
         ) from error
-    return path
 
 
 @contextmanager
@@ -78,15 +89,17 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     new: Path | None = None
     try:
-        _clean_up(path)
-        handle, name = tempfile.mkstemp(prefix=f"{_prefix(path)}{os.getpid()}.", suffix=_SUFFIX, dir=path.parent)
+        remove_forgotten(path)
+        handle, name = tempfile.mkstemp(
+            prefix=f"{part_prefix(path)}{os.getpid()}.", suffix=PART_SUFFIX, dir=path.parent
+        )
         new = Path(name)
         os.close(handle)
         yield new
         with new.open("rb+") as file:
             os.fsync(file.fileno())
         # mkstemp lets nobody else read; an export is as readable as any new file, or as the one before it.
-        new.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        new.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask())
         new.replace(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -103,21 +116,25 @@ def replacing(path: Path) -> Iterator[Path]:
                 new.unlink()
 
 
-def _prefix(path: Path) -> str:
-    """With this machine's name, for the folder may be shared with others."""
+def part_prefix(path: Path) -> str:
+    """How the name of what becomes ``path`` begins; with this machine's name, for others may share the folder."""
     return f".{path.name[:100]}.{platform.node()[:60]}."
 
 
-def _clean_up(path: Path) -> None:
+def remove_forgotten(path: Path) -> None:
     """Delete what killed exports to the same file left."""
     for left in path.parent.iterdir():
-        if left.name.startswith(_prefix(path)) and left.name.endswith(_SUFFIX):
-            pid = left.name[len(_prefix(path)) :].split(".")[0]
+        if left.name.startswith(part_prefix(path)) and left.name.endswith(PART_SUFFIX):
+            pid = left.name[len(part_prefix(path)) :].split(".")[0]
             if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-                left.unlink(missing_ok=True)
+                if left.is_dir():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink(missing_ok=True)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """This process's, of the files that it makes."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from gameon_env.datasets.ray_cluster import RayCluster
@@ -24,6 +20,7 @@ from gameon_env.errors import DatasetError, GameOnError, StorageError
 from gameon_env.export.command import ExportCommand
 from gameon_env.export.npz_file import plain_bytes
 from gameon_env.export.options import ExportOptions
+from gameon_env.export.output_folder import folder_at, new_folder
 from gameon_env.export.plan import ExportPlan, name_of, nothing_left
 from gameon_env.export.reacture_inputs import SIZE
 from gameon_env.export.reacture_restore import restorable, restore
@@ -82,7 +79,7 @@ def export_to_reacture(
     as_they_were = [recording for recording in found.recordings if restorable(recording)]
     others = [recording.id for recording in found.recordings if recording not in as_they_were]
     left_out = tuple(LeftOut(name, why) for name, why in found.left_out.items())
-    with _made_at(folder) as stage:
+    with folder_at(folder) as made, new_folder(made) as stage:
         summary, broken = _restore(as_they_were, stage, progress)
         if not summary.recordings and not others:
             raise nothing_left([*left_out, *broken])
@@ -153,37 +150,6 @@ def _sum(one: ExportSummary, other: ExportSummary) -> ExportSummary:
         controls=tuple(dict.fromkeys(one.controls + other.controls)),
         estimated_bytes=one.estimated_bytes + other.estimated_bytes,
     )
-
-
-@contextmanager
-def _made_at(folder: Path) -> Iterator[Path]:
-    """A folder beside ``folder`` to be filled; it takes its place at the end, and goes where that is not reached."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DatasetError(f"{folder} is there already: name a new or an empty folder")
-    stage: Path | None = None
-    try:
-        stage = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.absolute().parent))
-        yield stage
-        stage.chmod(0o777 & ~_umask())
-        if folder.is_dir():
-            folder.rmdir()
-        stage.rename(folder)
-    except OSError as error:
-        if isinstance(error, StorageError):
-            raise
-        raise StorageError(
-            f"{folder} cannot be made: {error.strerror or error}. Make the folder that it is to lie in, make room, or "
-            "name another."
-        ) from error
-    finally:
-        if stage is not None:
-            shutil.rmtree(stage, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 command = ExportCommand(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -17,6 +17,7 @@ from gameon_env.export.episodes import EpisodeSteps, episodes_of
 from gameon_env.export.estimate import StoredBytes, check_space, estimate_bytes
 from gameon_env.export.options import ExportOptions
 from gameon_env.export.output_file import output_at, replacing
+from gameon_env.export.output_folder import folder_at, new_folder, stored_size
 from gameon_env.export.plan import ExportPlan, make_plan, sound_width
 from gameon_env.export.report_page import check_page, write_page
 from gameon_env.export.summary import ExportProgress, ExportSummary, LeftOut, ProgressCallback
@@ -28,7 +29,7 @@ _DAMAGED = (AudioError, SessionError, TrajectoryError, VideoError)
 
 
 class EpisodeWriter(Protocol):
-    """What writes one file of one format."""
+    """What writes one file, or folder, of one format."""
 
     def append(self, rows: dict[str, Any]) -> None:
         """Append rows of the open episode: for each column ``(n, ...)`` values, ``video`` as the pack function made it.
@@ -52,18 +53,20 @@ def write_export(
     *,
     stored_bytes: StoredBytes,
     pack: Pack | None = None,
+    folder: bool = False,
     note: Callable[[ExportPlan], tuple[str, ...]] | None = None,
     progress: ProgressCallback | None = None,
 ) -> ExportSummary:
-    """Write one file of a format.
+    """Write one file, or folder, of a format.
 
     A recording that turns out damaged in the middle is left out, and the file begun again without it.
 
     Args:
         options: what to export.
-        open_writer: makes the writer of a new empty file that is there already.
+        open_writer: makes the writer of a new empty file, or folder, that is there already.
         stored_bytes: how many bytes pictures take in the file, for the estimate.
         pack: makes of pictures what :meth:`EpisodeWriter.append` takes, beside the writing.
+        folder: the format is a folder, which must be new.
         note: what else to tell of an export as planned.
         progress: called as it goes on.
 
@@ -73,8 +76,10 @@ def write_export(
             file that was there before is as it was.
     """
     check_page(options.report)
-    with output_at(options.output_path) as path:
-        plan, summary = _write_to(path, options, open_writer, stored_bytes, pack, progress)
+    with (folder_at if folder else output_at)(options.output_path) as path:
+        plan, summary = _write_to(
+            path, new_folder if folder else replacing, options, open_writer, stored_bytes, pack, progress
+        )
     if note is not None:
         summary = replace(summary, notes=summary.notes + note(plan))
     if local_path(options.output_path) is None:
@@ -86,13 +91,17 @@ def write_export(
 
 def _write_to(
     path: Path,
+    made: Callable[[Path], AbstractContextManager[Path]],
     options: ExportOptions,
     open_writer: Callable[[Path, ExportPlan], EpisodeWriter],
     stored_bytes: StoredBytes,
     pack: Pack | None,
     progress: ProgressCallback | None,
 ) -> tuple[ExportPlan, ExportSummary]:
-    """Write the local file ``path``, leaving out what turns out damaged."""
+    """Write the local file or folder ``path``, leaving out what turns out damaged.
+
+    ``made`` gives what is written to, and puts it in the place of ``path`` at its end.
+    """
     start = time.monotonic()
     found = find(options.db_path, game_name=options.game_name, sessions=options.sessions)
     plan = make_plan(options, found.recordings, [LeftOut(name, why) for name, why in found.left_out.items()])
@@ -101,7 +110,7 @@ def _write_to(
     with BlockReader(options.workers, pack) as reader:
         while True:
             try:
-                with replacing(path) as new:
+                with made(path) as new:
                     _write(plan, open_writer, new, reader, estimated, progress)
                 break
             except _Broken as broken:
@@ -114,7 +123,7 @@ def _write_to(
         controls=plan.controls,
         size=plan.size,
         has_audio=plan.audio_width > 0,
-        size_bytes=path.stat().st_size,
+        size_bytes=stored_size(path),
         estimated_bytes=estimated,
         seconds=time.monotonic() - start,
         left_out=plan.left_out,

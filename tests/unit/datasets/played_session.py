@@ -96,10 +96,16 @@ def catalogue_of(data_dir: Path) -> Path:
 
 
 def trajectory(
-    folder: Path, episodes: tuple[int, ...] = (12, 8), *, format: str = "hdf5", name: str = "dots", **metadata: Any
+    folder: Path,
+    episodes: tuple[int, ...] = (12, 8),
+    *,
+    format: str = "hdf5",
+    name: str = "dots",
+    terminal: bool = False,
+    **metadata: Any,
 ) -> Path:
     """A trajectory file of episodes with so many steps; row r of an episode shows ``100 * episode + r``, and its input
-    tells the same, as in :func:`played`."""
+    tells the same, as in :func:`played`. ``terminal``: the game ended them."""
     columns = (
         *STEP_COLUMNS,
         Column("video", "uint8", (*SIZE, 3)),
@@ -120,7 +126,7 @@ def trajectory(
                     "rewards": np.float32(0 if ends else row),
                     "is_first": np.bool_(row == 0),
                     "is_last": np.bool_(ends),
-                    "is_terminal": np.bool_(False),
+                    "is_terminal": np.bool_(terminal and ends),
                     "is_valid": np.bool_(not ends),
                     "video": np.ascontiguousarray(painted(number, SIZE)[:, :, 2::-1]),
                     "inputs": np.array([0] * 4 if ends else expected_inputs(number), np.float32),
