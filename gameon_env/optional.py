@@ -18,6 +18,8 @@ EXTRA_OF = {
     "matplotlib": "all",
     "ray": "ray",
     "fsspec": "remote",
+    "pyarrow": "lerobot",
+    "pyarrow.parquet": "lerobot",
 }
 """Which extra of the distribution ``gameon-env`` brings which package."""
 

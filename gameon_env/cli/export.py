@@ -18,6 +18,7 @@ FORMATS = {
     "reacture": ("reacture_export", "Five .npy, .jsonl and .json files a session, as the browser game downloads them."),
     "minari": ("minari_export", "A Minari dataset, which minari.load_dataset reads."),
     "robomimic": ("robomimic_export", "One HDF5 file, which robomimic's SequenceDataset reads."),
+    "lerobot": ("lerobot_export", "A LeRobot dataset (v3.0) in a folder: videos and Parquet tables."),
     "tensorflow": ("tensorflow_export", "TFRecord files in a folder, and a snippet that reads them."),
 }
 """Format -> its module in :mod:`gameon_env.export`, imported when it is used; its line in ``gameon export --help``."""

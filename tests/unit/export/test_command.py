@@ -106,5 +106,5 @@ def test_help_names_every_format_without_its_framework() -> None:
         "finally: assert not {'torch', 'tensorflow', 'h5py'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for word in ("hdf5", "npz", "torch", "tensorflow", "minari", "robomimic"):
+    for word in ("hdf5", "npz", "torch", "tensorflow", "minari", "robomimic", "lerobot"):
         assert word in done.stdout

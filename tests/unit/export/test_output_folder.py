@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from gameon_env.errors import DatasetError, StorageError
+from gameon_env.export.lerobot_export import export_to_lerobot
 from gameon_env.export.minari_export import export_to_minari
 from gameon_env.export.summary import ExportProgress, ExportSummary
 from tests.unit.data_processing.painted_video import fill_disk
 from tests.unit.datasets.played_session import catalogue_of, played
 from tests.unit.recording.small_session import small_disk
 
-FORMATS = {"minari": export_to_minari}
+FORMATS = {"minari": export_to_minari, "lerobot": export_to_lerobot}
 
 Export = Callable[..., ExportSummary]
 
