@@ -82,12 +82,14 @@ def add_steps(parser: argparse.ArgumentParser, *, downsample: bool = True, size:
     how.add_argument("--fps", type=float, help="steps a second; without it each recorded frame is a step")
     how.add_argument("--frame-skip", type=int, default=1, metavar="N", help="frames (of --fps) a step (1)")
     either = how.add_mutually_exclusive_group()
-    usual = "such as 224x224" if size is None else f"(without it {size[0]}x{size[1]})"
-    either.add_argument("--size", type=_size, metavar="HxW", help=f"height and width of the pictures, {usual}")
+    usual = ", such as 224x224" if size is None else f" ({size[0]}x{size[1]})"
+    either.add_argument("--size", type=_size, metavar="HxW", help=f"height and width of the pictures{usual}")
     if downsample and size is None:
         either.add_argument("--downsample", type=int, default=1, metavar="N", help="divide both sides by this (1)")
     elif downsample:
-        either.add_argument("--downsample", type=int, metavar="N", help="divide both recorded sides by this instead")
+        either.add_argument(
+            "--downsample", type=int, metavar="N", help="divide both recorded sides by this; 1: as recorded"
+        )
     else:
         parser.set_defaults(downsample=1)
     how.add_argument("--no-audio", action="store_true", help="leave out the sound")

@@ -40,7 +40,7 @@ class ExportCommand:
     Attributes:
         export: what exports; see :data:`ExportFunction`.
         what: what it makes, for ``--help``.
-        example: an output, for ``--help``.
+        example: an output, for ``--help``; a folder ends with a slash.
         add_arguments: adds the arguments that only this format has.
         arguments_of: what they make of the export's arguments.
         size: ``(height, width)`` of the pictures where none is asked for; None: as recorded.
@@ -91,7 +91,7 @@ class ExportCommand:
             "-o",
             required=True,
             metavar="PATH",
-            help=f"what to make, such as {self.example}; a file's URL too",
+            help=f"what to make, such as {self.example}" + ("" if self.example.endswith("/") else "; a file's URL too"),
         )
         add_steps(parser, size=self.size)
         self.add_arguments(parser)

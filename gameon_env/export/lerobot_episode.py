@@ -94,7 +94,7 @@ class LeRobotEpisode:
         self._files, self._number, self._first, self._task = files, number, first, task
         self._data, self._video = files.start_episode(most_rows)
         self._begin = self._video.frames
-        self._statistics = (Statistics(), all_statistics)
+        self._statistics, self._all_statistics = Statistics(), all_statistics
         self._waiting: list[dict[str, Any]] = []
         self.length = 0
 
@@ -115,8 +115,7 @@ class LeRobotEpisode:
         }
         self._waiting.append(columns | ends | made)
         self._video.append(pictures)
-        for statistics in self._statistics:
-            statistics.add_pictures(PICTURES, pictures)
+        self._statistics.add_pictures(PICTURES, pictures)
         self.length += count
 
     def end(self, *, terminated: bool, task: str) -> dict[str, Any]:
@@ -125,7 +124,8 @@ class LeRobotEpisode:
         self._waiting[-1]["next.truncated"][-1] = not terminated
         self._write()
         data, video = (file_name(number) for number in (self._files.data_number, self._files.video_number))
-        found = self._statistics[0].result()
+        self._all_statistics.merge_pictures(self._statistics)
+        found = self._statistics.result()
         return {
             "episode_index": self._number,
             "tasks": [task],
@@ -145,5 +145,5 @@ class LeRobotEpisode:
         columns = {name: np.concatenate([rows[name] for rows in self._waiting]) for name in self._waiting[0]}
         self._waiting = []
         self._data.append(columns)
-        for statistics in self._statistics:
+        for statistics in (self._statistics, self._all_statistics):
             statistics.add(columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -76,10 +77,17 @@ class PictureStatistics:
         """Take ``(n, h, w, 3) uint8`` more into account."""
         side = max(pictures.shape[1:3])
         step = 1 if side < _LARGE else side // _SMALL
-        taken = pictures[:, ::step, ::step]
-        for channel in range(3):
-            self._histogram[channel] += np.bincount(taken[..., channel].ravel(), minlength=256)
+        for picture in pictures[:, ::step, ::step]:
+            # OpenCV counts in float32: exactly, for one picture. np.bincount takes five times as long.
+            taken = np.ascontiguousarray(picture)
+            counts = [cv2.calcHist([taken], [channel], None, [256], [0, 256]).ravel() for channel in range(3)]
+            self._histogram += np.array(counts).astype(np.int64)
         self._count += len(pictures)
+
+    def merge(self, other: PictureStatistics) -> None:
+        """Take what another one took into account too."""
+        self._histogram += other._histogram
+        self._count += other._count
 
     def result(self) -> dict[str, npt.NDArray[Any]]:
         """``min``, ``max``, ``mean``, ``std`` and the quantiles ``(3, 1, 1) float64``, ``count (1,) int64``."""
@@ -114,6 +122,11 @@ class Statistics:
     def add_pictures(self, name: str, pictures: Pixels) -> None:
         """Take ``(n, h, w, 3) uint8`` of a feature into account."""
         self._pictures.setdefault(name, PictureStatistics()).add(pictures)
+
+    def merge_pictures(self, other: Statistics) -> None:
+        """Take the pictures of another one into account."""
+        for name, pictures in other._pictures.items():
+            self._pictures.setdefault(name, PictureStatistics()).merge(pictures)
 
     def result(self) -> dict[str, dict[str, list[Any]]]:
         """The statistics of each feature."""

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from gameon_env.datasets.recording import Pixels
 from gameon_env.errors import DatasetError
@@ -39,18 +39,19 @@ class LeRobotVideo:
 
     def __init__(self, file: IO[bytes], size: tuple[int, int], fps: int) -> None:
         self.frames = 0
+        self._finished_bytes: int | None = None
         self._format = pixel_format(size)
+        self._reformatter = VideoReformatter()
         self._file = file
         self._container: Any = av.open(self._file, "w", format="mp4")
-        self._stream: Any = self._container.add_stream("libx264", rate=fps, options=_OPTIONS)
-        self._stream.height, self._stream.width = size
-        self._stream.pix_fmt = self._format
-        self._stream.time_base = Fraction(1, fps)
-        encoder = self._stream.codec_context
-        encoder.time_base = Fraction(1, fps)
-        encoder.gop_size = _KEYFRAME_EVERY
-        encoder.colorspace, encoder.color_range = _BT601, _LIMITED_RANGE
         try:
+            self._stream: Any = self._container.add_stream("libx264", rate=fps, options=_OPTIONS)
+            self._stream.height, self._stream.width = size
+            self._stream.pix_fmt = self._format
+            encoder = self._stream.codec_context
+            encoder.time_base = self._time_base = Fraction(1, fps)
+            encoder.gop_size = _KEYFRAME_EVERY
+            encoder.colorspace, encoder.color_range = _BT601, _LIMITED_RANGE
             self._container.start_encoding()
         except (av.FFmpegError, ValueError) as error:
             self.close()
@@ -60,17 +61,21 @@ class LeRobotVideo:
 
     @property
     def size_bytes(self) -> int:
-        """How many bytes were written so far."""
-        return self._file.tell()
+        """How many bytes were written so far; the encoder holds some frames."""
+        return self._file.tell() if self._finished_bytes is None else self._finished_bytes
 
     def append(self, pictures: Pixels) -> None:
         """Append ``(n, h, w, 3) uint8`` RGB."""
         for picture in pictures:
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24").reformat(
-                format=self._format, dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG
+            frame = self._reformatter.reformat(
+                av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24"),
+                format=self._format,
+                dst_colorspace=Colorspace.ITU601,
+                dst_color_range=ColorRange.MPEG,
+                threads=1,
             )
             frame.colorspace, frame.color_range = _BT601, _LIMITED_RANGE
-            frame.pts, frame.time_base = self.frames, self._stream.codec_context.time_base
+            frame.pts, frame.time_base = self.frames, self._time_base
             self._mux(frame)
             self.frames += 1
 
@@ -81,6 +86,7 @@ class LeRobotVideo:
             self._container.close()
         except av.FFmpegError as error:
             raise OSError(error.errno, error.strerror) from error
+        self._finished_bytes = self._file.tell()
         self._file.close()
 
     def close(self) -> None:
@@ -103,11 +109,11 @@ def pixel_format(size: tuple[int, int]) -> str:
 
 
 def encoded_bytes(pictures: Pixels) -> int:
-    """About what they take: of two pictures that follow on each other, the second is told by what changed."""
-    file = io.BytesIO()
-    video = LeRobotVideo(file, pictures.shape[1:3], 30)
+    """About what they take, where as much changes as between them: the most that it can be."""
+    video = LeRobotVideo(io.BytesIO(), pictures.shape[1:3], 30)
     try:
-        video.append(np.repeat(pictures, 2, axis=0))
-        return video.size_bytes // 2
+        video.append(pictures)
+        video.finish()
     finally:
         video.close()
+    return video.size_bytes

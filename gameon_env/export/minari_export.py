@@ -159,7 +159,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 command = ExportCommand(
     export_to_minari,
     what="a Minari dataset, which minari.load_dataset reads",
-    example="~/.minari/datasets/doom/human-v0",
+    example="~/.minari/datasets/doom/human-v0/",
     add_arguments=_add_arguments,
     arguments_of=lambda parsed: compression_of(parsed) | {"dataset_id": parsed.dataset_id},
     size=TRAINING_SIZE,

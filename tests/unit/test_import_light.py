@@ -15,6 +15,7 @@ HEAVY = {
     "mss",
     "Xlib",
     "h5py",
+    "pyarrow",
     "pygame",
     "av",
     "pynput",
