@@ -10,7 +10,7 @@ import numpy as np
 from gameon_env.datasets.recording import Pixels
 from gameon_env.export.lerobot_stats import Statistics
 from gameon_env.export.lerobot_tables import ParquetFile, file_name
-from gameon_env.export.lerobot_video import LeRobotVideo
+from gameon_env.export.lerobot_video import LeRobotVideo, PixelFormat
 
 PICTURES = "observation.images.screen"
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
@@ -32,10 +32,11 @@ class DatasetFiles:
         folder: of the dataset.
         size: ``(height, width)`` of the pictures.
         fps: steps a second.
+        pixels: how the pictures are stored.
     """
 
-    def __init__(self, folder: Path, size: tuple[int, int], fps: int) -> None:
-        self._folder, self._size, self.fps = folder, size, fps
+    def __init__(self, folder: Path, size: tuple[int, int], fps: int, pixels: PixelFormat) -> None:
+        self._folder, self._size, self.fps, self._pixels = folder, size, fps, pixels
         self.data_number = self.video_number = -1
         self.data: ParquetFile | None = None
         self.video: LeRobotVideo | None = None
@@ -55,7 +56,8 @@ class DatasetFiles:
             self.data = ParquetFile(self._path(DATA_PATH, self.data_number))
         if self.video is None:
             self.video_number += 1
-            self.video = LeRobotVideo(self._path(VIDEO_PATH, self.video_number).open("wb"), self._size, self.fps)
+            file = self._path(VIDEO_PATH, self.video_number).open("wb")
+            self.video = LeRobotVideo(file, self._size, self.fps, self._pixels)
         return self.data, self.video
 
     def finish(self) -> None:

@@ -10,7 +10,7 @@ from gameon_env.data_processing.trajectory import to_json
 from gameon_env.export.lerobot_episode import DATA_PATH, FULL_MB, PICTURES, VIDEO_PATH, DatasetFiles, LeRobotEpisode
 from gameon_env.export.lerobot_stats import Statistics
 from gameon_env.export.lerobot_tables import CHUNKS_SIZE, ParquetFile, write_tasks
-from gameon_env.export.lerobot_video import CODEC, pixel_format
+from gameon_env.export.lerobot_video import CODEC, PixelFormat
 from gameon_env.export.plan import ExportPlan
 from gameon_env.export.step_rows import OneRowLater, with_action
 
@@ -27,6 +27,7 @@ class LeRobotWriter:
         folder: an empty folder.
         plan: of the export.
         fps: steps a second.
+        pixels: how the pictures are stored.
 
     Attributes:
         fps: steps a second.
@@ -36,14 +37,14 @@ class LeRobotWriter:
         OSError: the disk refuses. The folder is of no use then.
     """
 
-    def __init__(self, folder: Path, plan: ExportPlan, fps: int) -> None:
+    def __init__(self, folder: Path, plan: ExportPlan, fps: int, pixels: PixelFormat) -> None:
         self.drift_s = 0.0
-        self._folder, self._plan, self.fps = folder, plan, fps
+        self._folder, self._plan, self.fps, self._pixels = folder, plan, fps, pixels
         self._tasks = list(dict.fromkeys(f"Play {recording.game}." for recording in plan.recordings))
         each = zip(plan.recordings, plan.episodes, plan.rows, strict=True)
         self._next = ((f"Play {recording.game}.", rows) for recording, count, rows in each for _ in range(count))
         self._later = OneRowLater()
-        self._files = DatasetFiles(folder, plan.size, fps)
+        self._files = DatasetFiles(folder, plan.size, fps, pixels)
         self._table = ParquetFile(folder / _EPISODES_PATH)
         self._statistics = Statistics()
         self._episode: LeRobotEpisode | None = None
@@ -123,11 +124,11 @@ class LeRobotWriter:
             "splits": {"train": f"0:{self._episodes}"},
             "data_path": DATA_PATH,
             "video_path": VIDEO_PATH,
-            "features": _features(self._plan, self.fps),
+            "features": _features(self._plan, self.fps, self._pixels),
         }
 
 
-def _features(plan: ExportPlan, fps: int) -> dict[str, dict[str, Any]]:
+def _features(plan: ExportPlan, fps: int, pixels: PixelFormat) -> dict[str, dict[str, Any]]:
     """Type, shape and names of each column."""
     height, width = plan.size
     controls = list(plan.controls)
@@ -135,7 +136,7 @@ def _features(plan: ExportPlan, fps: int) -> dict[str, dict[str, Any]]:
         "video.height": height,
         "video.width": width,
         "video.codec": CODEC,
-        "video.pix_fmt": pixel_format(plan.size),
+        "video.pix_fmt": pixels,
         "video.is_depth_map": False,
         "video.fps": fps,
         "video.channels": 3,

