@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -242,7 +243,7 @@ def _runs(times: StepTimes, latency_ns: int) -> Int64:
     """Runs without a gap; at their ends only steps whose whole action lies within."""
     starts = np.flatnonzero(np.append(True, times.is_gap_before[1:])[: len(times)])
     runs = []
-    for first, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(times)], strict=True):
+    for first, stop in itertools.pairwise([*starts.tolist(), len(times)]):
         begin, end = times.t_ns[first], times.end_ns[stop - 1]
         if latency_ns > 0:
             stop = first + int(np.searchsorted(times.end_ns[first:stop] + latency_ns, end, side="right"))

@@ -111,6 +111,16 @@ def test_a_damaged_sound_or_a_short_run_leaves_a_session_out(tmp_path: Path) -> 
     assert len(Windows(DatasetOptions(include_audio=False, **options)).recordings) == 2  # type: ignore[arg-type]
 
 
+def test_a_session_whose_frames_all_lie_in_gaps_is_left_out(tmp_path: Path) -> None:
+    played(tmp_path / "a", 20, id="aa")
+    folder = played(tmp_path / "b", 20, id="bb")
+    with closing(sqlite3.connect(folder / "session.db")) as connection, connection:
+        connection.execute("INSERT INTO gaps (start_ns, end_ns, stream, reason) VALUES (0, NULL, 'input', 'lost')")
+    windows = Windows(DatasetOptions(db_path=tmp_path, target_size=SIZE, sequence_length=4, include_audio=False))
+    assert [recording.id for recording in windows.recordings] == ["aa"]
+    assert windows.left_out["bb"] == "its longest run has 0 steps, a window 4"
+
+
 def test_a_session_that_is_being_recorded_waits(tmp_path: Path) -> None:
     played(tmp_path / "a", 20, id="aa")
     writer = SessionWriter.create(tmp_path / "b", info(id="bb"))
