@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gameon_env.data_processing.mel import MEL_BINS, MEL_RATE_HZ
+from gameon_env.datasets.cache_space import touch
 from gameon_env.datasets.recording import (
     AudioFeatures,
     AudioSource,
@@ -142,9 +144,9 @@ def _mapped(path: Path, shape: tuple[int, int]) -> Floats | None:
     """The file where it is there and whole."""
     try:
         table = np.load(path, mmap_mode="r", allow_pickle=False)
-        os.utime(path)
     except (OSError, ValueError, EOFError):
         return None
+    touch(path)
     return np.asarray(table) if table.shape == shape and table.dtype == np.float32 else None
 
 
@@ -165,7 +167,8 @@ def _keep(path: Path, table: Floats) -> None:
             "folder"
         ) from error
     finally:
-        building.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it has its name, or could not be made
+            building.unlink()
 
 
 def _make_room(folder: Path, needed: int) -> None:

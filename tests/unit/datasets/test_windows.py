@@ -13,9 +13,10 @@ import pytest
 from gameon_env.datasets.options import DatasetOptions
 from gameon_env.datasets.window_item import WindowItem
 from gameon_env.datasets.windows import Windows
-from gameon_env.errors import GameOnError
+from gameon_env.errors import GameOnError, StorageError
 from tests.unit.data_processing.painted_video import number_in
 from tests.unit.datasets.played_session import CONTROLS, PERIOD_NS, SCALE_PX, SIZE, expected_inputs, played, trajectory
+from tests.unit.recording.small_session import read_only
 
 
 def windows(source: Path, **options: Any) -> Windows:
@@ -226,3 +227,18 @@ def test_sound_from_the_cache_is_the_same(tmp_path: Path) -> None:
         (file,) = (tmp_path / "cache").glob("*.sound.npy")
         file.write_bytes(file.read_bytes()[:200])  # cut: made anew
         cached = windows(folder, **options, cache=tmp_path / "cache")
+
+
+def test_a_cache_on_a_read_only_disk_gives_its_sound_and_makes_no_more(tmp_path: Path) -> None:
+    folder = played(tmp_path / "s", 30, sound=True)
+    options: dict[str, Any] = {"include_audio": True, "cache": tmp_path / "cache"}
+    windows(folder, **options).prepare(workers=1)
+    plain = windows(folder, include_audio=True).item(20)
+    with read_only(tmp_path / "cache"):
+        item = windows(folder, **options).item(20)
+        np.testing.assert_array_equal(item.frames, plain.frames)
+        assert item.audio is not None
+        assert plain.audio is not None
+        np.testing.assert_allclose(item.audio, plain.audio, atol=1e-3)
+        with pytest.raises(StorageError, match="sound of a recording cannot be kept"):
+            windows(folder, **options, audio_features="waveform").item(20)
