@@ -78,7 +78,7 @@ def create_tf_dataset(
         prefetch: make batches while the last one is used: as many as fit the pace, or as many as said.
         include_audio: give sound.
         as_supervised: ``((frames, audio), inputs)`` for Keras' ``fit``; with ``pad=True`` the mask follows, as the
-            weights of the steps.
+            weights of the steps (with ``target="last"`` there is but one, which is there always).
         as_dict: all that is known of a window by its name, as the PyTorch dataset gives it.
         shuffle: the windows, anew in each epoch.
         deterministic: the same seed gives the same elements in the same order, run by run. False: whichever batch is
@@ -147,7 +147,8 @@ def create_tf_dataset(
     numbers = _numbers(tf, len(windows), seed, shuffle).batch(batch_size, drop_remainder=drop_remainder)
     at_once = 1 if transform is not None else workers or min(_MOST_READERS, os.cpu_count() or 1)
     dataset = numbers.map(reader.read, num_parallel_calls=at_once, deterministic=deterministic)
-    dataset = dataset.map(_element(include_audio, as_supervised, as_dict, pad))
+    weighted = pad and target == "all"  # with target="last" each window has its one action, which is there
+    dataset = dataset.map(_element(include_audio, as_supervised, as_dict, weighted))
     if prefetch:
         dataset = dataset.prefetch(tf.data.AUTOTUNE if prefetch is True else prefetch)
     dataset.windows, dataset.controls, dataset.num_actions = windows, windows.controls, windows.num_actions
@@ -242,7 +243,9 @@ def _channels_last(frames: Any, dimensions: int) -> npt.NDArray[Any]:
     return array if isinstance(frames, np.ndarray) else np.moveaxis(array, -3, -1)
 
 
-def _element(include_audio: bool, as_supervised: bool, as_dict: bool, pad: bool) -> Callable[[dict[str, Any]], Any]:
+def _element(
+    include_audio: bool, as_supervised: bool, as_dict: bool, weighted: bool
+) -> Callable[[dict[str, Any]], Any]:
     """What is given of a batch."""
 
     def element(batch: dict[str, Any]) -> Any:
@@ -250,7 +253,7 @@ def _element(include_audio: bool, as_supervised: bool, as_dict: bool, pad: bool)
             return batch
         if as_supervised:
             seen = (batch["frames"], batch["audio"]) if include_audio else batch["frames"]
-            return (seen, batch["inputs"], batch["mask"]) if pad else (seen, batch["inputs"])
+            return (seen, batch["inputs"], batch["mask"]) if weighted else (seen, batch["inputs"])
         return (batch["frames"], batch["inputs"], *((batch["audio"],) if include_audio else ()))
 
     return element

@@ -147,6 +147,21 @@ def test_padded_windows_come_with_weights(catalogue: Path) -> None:
         dataset(catalogue, pad=True)
 
 
+def test_the_last_action_of_a_padded_window_needs_no_weight(catalogue: Path) -> None:
+    options: dict[str, Any] = {"sequence_length": 16, "stride": 16, "target": "last", "pad": True}
+    data = dataset(catalogue, as_supervised=True, include_audio=False, target_size=(12, 24), **options)
+    keras = tf.keras
+    model = keras.Sequential([keras.Input((16, 12, 24, 3)), keras.layers.Flatten(), keras.layers.Dense(4)])
+    model.compile("adam", "mse")
+    assert np.isfinite(model.fit(data, verbose=0).history["loss"]).all()
+    read = dataset(catalogue, as_dict=True, **options)
+    for batch in read.as_numpy_iterator():
+        ends = [
+            numbers(window)[int(mask.sum()) - 1] for window, mask in zip(batch["frames"], batch["mask"], strict=True)
+        ]
+        np.testing.assert_allclose(batch["inputs"], [expected_inputs(number) for number in ends], rtol=1e-6)
+
+
 def test_what_is_drawn_at_random_changes_from_epoch_to_epoch(catalogue: Path) -> None:
     data = dataset(catalogue, augment=True, shuffle=False, batch_size=60)
     (first,), (second,) = ([frames for frames, *_ in data.as_numpy_iterator()] for _ in range(2))
