@@ -15,6 +15,7 @@ from gameon_env.datasets.episode_recording import EpisodeRecording
 from gameon_env.datasets.recording import RecordedSteps, Recording
 from gameon_env.datasets.session_recording import SessionRecording
 from gameon_env.export.options import ExportOptions
+from gameon_env.keys import MOUSE_MOTION, MOUSE_WHEEL
 from gameon_env.recording.session import Session
 
 
@@ -149,12 +150,13 @@ def _told_of_controls(recording: Recording, number: int, alignment: Alignment) -
     """The names of ``inputs``' columns, which of them this game has, and what 1.0 of its motion is."""
     factors = dict(zip(alignment.controls, alignment.factors[number].tolist(), strict=True))
     mouse, wheel = recording.mouse_scale_px, recording.wheel_scale
+    mouse_factor = next((factors[name] for name in MOUSE_MOTION if name in factors), 1.0)
     of_game = alignment.mask[number]
     return {
         "controls": list(alignment.controls),
         "game_controls": list(dict.fromkeys([*recording.controls, *np.array(alignment.controls)[of_game].tolist()])),
-        "mouse_scale_px": None if mouse is None else mouse / factors.get("mouse:dx", 1.0),
-        "wheel_scale": None if wheel is None else wheel / factors.get("mouse:wheel", 1.0),
+        "mouse_scale_px": None if mouse is None else mouse / mouse_factor,
+        "wheel_scale": None if wheel is None else wheel / factors.get(MOUSE_WHEEL, 1.0),
     }
 
 

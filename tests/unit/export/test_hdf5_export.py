@@ -200,6 +200,22 @@ def test_games_are_aligned_by_the_names_of_their_controls(tmp_path: Path) -> Non
     assert alone.columns.inputs[:, 0].tolist() == [float(i % 3 == 0) for i in range(9)]
 
 
+@pytest.mark.parametrize("axis", ["mouse:dx", "mouse:dy"])
+def test_motion_of_either_axis_keeps_its_scale(tmp_path: Path, axis: str) -> None:
+    controls = [*CONTROLS[:3], axis]
+    for name, scale in (("a", 20.0), ("b", 80.0)):
+        trajectory(tmp_path / name, (5,), name=name, controls=controls, mouse_scale_px=scale)
+    export_to_hdf5(tmp_path, tmp_path / "all.h5")
+    exported = Windows(
+        DatasetOptions(db_path=tmp_path / "all.h5", target_size=SIZE, sequence_length=1, include_audio=False)
+    )
+    slow, fast = (episode.inputs[:-1, 3] for episode in load_episodes(tmp_path / "all.h5"))
+    np.testing.assert_allclose(slow, [expected_inputs(number)[3] for number in range(5)])
+    np.testing.assert_allclose(fast, slow * 4)
+    np.testing.assert_allclose(exported.columns.inputs[:, 3], [*slow, *fast])
+    assert exported.mouse_scale_px == 20.0
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_recording_that_is_damaged_in_the_middle_is_left_out(tmp_path: Path, workers: int) -> None:
     played(tmp_path / "data/sessions/one", 10, id="aa01")
