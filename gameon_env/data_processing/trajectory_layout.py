@@ -80,8 +80,13 @@ def check_columns(path: Path, found: Mapping[str, tuple[np.dtype[Any], tuple[int
         TrajectoryError: a column is missing, or one is not what the layout says.
     """
     missing = [name for name in REQUIRED if name not in found]
+    if not found:
+        raise damaged(path, "it has no column")
     if missing:
-        raise damaged(path, f"it has no {', '.join(missing)}")
+        raise TrajectoryError(
+            f"{path} is no trajectory file: it has no {', '.join(missing)}. Expected is one that RecordEpisode or "
+            "gameon export made"
+        )
     rows = None
     for name, (dtype, shape) in found.items():
         if dtype.hasobject or dtype.kind not in "biufS" or dtype.names:

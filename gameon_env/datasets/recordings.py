@@ -16,7 +16,7 @@ from gameon_env.errors import DatasetError, GameOnError, SessionError, Trajector
 from gameon_env.recording.catalogue import Catalogue
 from gameon_env.recording.catalogue_rows import SessionEntry
 from gameon_env.recording.model import DATABASE_FILE
-from gameon_env.recording.session_folder import CATALOGUE_FILE
+from gameon_env.recording.session_folder import CATALOGUE_FILE, SESSIONS
 
 __all__ = ["EpisodeRecording", "Found", "RecordedSteps", "Recording", "SessionRecording", "find", "find_recordings"]
 
@@ -71,7 +71,7 @@ def find(
         if not any(path.suffix in SUFFIXES_READ for path in source.rglob("*")):
             raise DatasetError(
                 f"{source} holds no {CATALOGUE_FILE}, no session and no trajectory file "
-                f"({', '.join(SUFFIXES_READ)}). {HOW_TO_RECORD}"
+                f"({', '.join(SUFFIXES_READ)}). {_how_to_go_on(source)}"
             )
         return _episodes(source, game_name, sessions)
     if source.exists() or source.suffix == ".db":
@@ -79,6 +79,16 @@ def find(
     raise DatasetError(
         f"{source} does not exist: expected gameon.db or its folder, a session's folder, or a trajectory file "
         f"({', '.join(SUFFIXES_READ)}). {HOW_TO_RECORD}"
+    )
+
+
+def _how_to_go_on(data_dir: Path) -> str:
+    """Where there is no catalogue: sessions may be there all the same."""
+    count = sum(1 for _ in data_dir.glob(f"{SESSIONS}/*/{DATABASE_FILE}"))
+    if not count:
+        return HOW_TO_RECORD
+    return (
+        f"Sessions are in {data_dir / SESSIONS} ({count}). List them: gameon sessions reindex --data-dir '{data_dir}'"
     )
 
 
@@ -110,8 +120,8 @@ class _Candidate:
 def _catalogued(database: Path, game_name: str | None, sessions: Sequence[str] | None) -> Found:
     if not database.is_file():
         raise DatasetError(
-            f"{database} does not exist: there is no catalogue of sessions. {HOW_TO_RECORD}, or say where one is "
-            "(db_path, --data-dir)"
+            f"{database} does not exist: there is no catalogue of sessions. {_how_to_go_on(database.parent)}, or say "
+            "where one is (db_path, --data-dir)"
         )
     if database.name != CATALOGUE_FILE:
         raise DatasetError(

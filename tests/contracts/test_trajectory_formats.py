@@ -335,7 +335,11 @@ def test_shapes_that_do_not_fit_are_refused(tmp_path: Path, fmt: str) -> None:
         "short": ({**rows, "rewards": rows["rewards"][:-1]}, metadata, "rows"),
         "type": ({**rows, "inputs": rows["inputs"].astype("float64")}, metadata, "inputs is float64"),
         "frame": ({**rows, "video": rows["video"][..., :2]}, metadata, "video"),
-        "missing": ({k: v for k, v in rows.items() if k != "is_valid"}, metadata, "it has no is_valid"),
+        "missing": (
+            {k: v for k, v in rows.items() if k != "is_valid"},
+            metadata,
+            "no trajectory file: it has no is_valid.*RecordEpisode",
+        ),
         "beyond": (rows, {**metadata, "last_row": 5}, "rows 0 to 5 of 5"),
         "names": (rows, {**metadata, "controls": ["key:w"]}, "1 controls"),
         "marks": ({**rows, "is_first": ~rows["is_first"]}, metadata, "not one episode"),

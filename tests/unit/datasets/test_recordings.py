@@ -98,6 +98,17 @@ def test_nothing_there(tmp_path: Path) -> None:
         find(tmp_path / "other.db")
 
 
+def test_sessions_that_no_catalogue_lists_are_told_of(tmp_path: Path) -> None:
+    played(tmp_path / "sessions" / "Dots_1", 5)
+    for source in (tmp_path, tmp_path / "gameon.db"):
+        with pytest.raises(
+            DatasetError, match=r"Sessions are in .*sessions \(1\)\. List them: gameon sessions reindex"
+        ):
+            find(source)
+    catalogue_of(tmp_path)
+    assert ids(tmp_path) == ["aa01"]
+
+
 def test_a_damaged_sound_or_a_short_run_leaves_a_session_out(tmp_path: Path) -> None:
     played(tmp_path / "a", 20, id="aa", sound=True)
     played(tmp_path / "b", 20, id="bb", sound=True)
