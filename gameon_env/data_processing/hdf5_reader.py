@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from gameon_env.data_processing.atomic_file import AtomicFile
 from gameon_env.data_processing.hdf5_chunks import RowChunks
+from gameon_env.data_processing.hdf5_texts import TextHeaps
 from gameon_env.data_processing.trajectory_layout import METADATA, check_columns, check_size, damaged, parse_metadata
 from gameon_env.errors import TrajectoryError
 
@@ -111,11 +112,16 @@ class Hdf5Reader:
             raise damaged(self.path, f"it has no {METADATA} of JSON rows")
         if dataset.ndim != 1 or dataset.size > max(1, self.rows):
             raise damaged(self.path, f"{METADATA} has the shape {dataset.shape} for {self.rows} rows")
+        heaps = TextHeaps(self._storage)
         if self._cut_at is None:
+            if not heaps.are_sound(dataset, 0, len(dataset)):
+                raise damaged(self.path, f"the texts of {METADATA} are damaged")
             return list(dataset[:])
         rows = []
         for index in range(len(dataset)):
             try:
+                if not heaps.are_sound(dataset, index, index + 1):
+                    break
                 rows.append(dataset[index])
             except (OSError, RuntimeError, ValueError):  # this text and those after it are lost
                 break

@@ -306,6 +306,19 @@ def test_what_is_no_trajectory_file_is_refused(tmp_path: Path, fmt: str, content
         recover(path)
 
 
+@pytest.mark.parametrize("size", [0, 8, 1 << 20, (1 << 64) - 1])
+def test_a_damaged_heap_of_texts_is_refused(tmp_path: Path, size: int) -> None:
+    """HDF5 walks on in it for ever."""
+    writer = open_writer(tmp_path, "game", COLUMNS, "hdf5")
+    path = write_episode(writer, make_episode(6))
+    writer.close()
+    raw = path.read_bytes()
+    heap = raw.rindex(b"GCOL")
+    path.write_bytes(raw[: heap + 24] + size.to_bytes(8, "little") + raw[heap + 32 :])  # of its first object
+    with pytest.raises(TrajectoryError, match="texts of metadata are damaged"):
+        load_episodes(path)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_anywhere_gives_our_error_or_an_episode(
