@@ -7,14 +7,15 @@ import time
 import numpy as np
 
 from gameon_env.desktop.capture import Capture, open_capture
-from gameon_env.desktop.display import display_alive, monitors, screen
+from gameon_env.desktop.display import display_alive, screen
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.region import Region
-from gameon_env.desktop.windows import Window, list_windows, open_window, wait_for_window
-from gameon_env.errors import CaptureError, GameCrashError, ProfileError, WindowError
+from gameon_env.desktop.windows import Window, wait_for_window
+from gameon_env.errors import CaptureError, GameCrashError, WindowError
 from gameon_env.events import Frame
 from gameon_env.games.game_time import GameTime, RealTime
 from gameon_env.games.profile import Attach
+from gameon_env.games.window_search import LOOK_EVERY_S, focused_window, owner_of, part_of_screen, window_again
 
 ATTACH_TIMEOUT_S = 2.0
 """How long to look for a window that should be there already."""
@@ -24,9 +25,6 @@ REOPEN_TIMEOUT_S = 1.0
 
 RESIZE_TIMEOUT_S = 1.0
 """How long a screen that changes its size, and the window with it, may take until there are pictures again."""
-
-LOOK_EVERY_S = 0.02
-"""How much time the game gets between two looks for its window."""
 
 
 class GamePicture:
@@ -67,14 +65,19 @@ class GamePicture:
         self._title = attach.window if attach else title
         self._screen = screen(display)
         self._window: Window | None = None
+        self.windows = 0
+        """How many windows it has been so far: one that is opened anew may have the id of the last."""
+        self._owner = 0
         self._capture: Capture | None = None
         self._whole = Region(0, 0, 0, 0)
         try:
             if attach is None or attach.window is not None:
                 self._open_window(timeout_s)
             else:
-                self._window = self._focused_window()
-                self._look_at(self._fixed_region(attach))
+                self._window = focused_window(display)
+                self._look_at(part_of_screen(display, attach))
+            if process is None and self._window is not None:
+                self._owner = owner_of(display, self._window)
         except BaseException:
             self.close()
             raise
@@ -133,7 +136,7 @@ class GamePicture:
         try:
             moved = self._window.region()
         except WindowError:
-            self._follow()
+            self.follow()
             return self.grab()
         if moved != self._whole:
             self._look_at(moved)
@@ -151,6 +154,23 @@ class GamePicture:
         if moved:
             self._looked_ns = 0
         return moved
+
+    def follow(self) -> None:
+        """After the window went away: games open it anew when they change its size or mode.
+
+        Raises:
+            WindowError: the game opens no other one.
+        """
+        if self._process is None:
+            self._follow_attached()
+            return
+        if self._process.poll() is not None:
+            raise WindowError("the game's window was closed")
+        self.close()
+        try:
+            self._open_window(REOPEN_TIMEOUT_S)
+        except (WindowError, GameCrashError) as error:
+            raise WindowError("the game's window was closed") from error
 
     def adopt_largest(self) -> None:
         """Change to the largest window of the launched game, where that is another one by now."""
@@ -171,15 +191,15 @@ class GamePicture:
     def _is_fixed(self) -> bool:
         return self._attach is not None and self._attach.window is None
 
-    def _follow(self) -> None:
-        """Games open their window anew when they change its size or mode."""
-        if self._process is None or self._process.poll() is not None:
-            raise WindowError("the game's window was closed")
-        self.close()
-        try:
-            self._open_window(REOPEN_TIMEOUT_S)
-        except (WindowError, GameCrashError) as error:
-            raise WindowError("the game's window was closed") from error
+    def _follow_attached(self) -> None:
+        """Only to a window of the same process; and the keyboard is left to whoever has it."""
+        found = window_again(self._display, self._owner, self._title, REOPEN_TIMEOUT_S)
+        if self._window is not None:
+            self._window.close()
+        self._window = found
+        self.windows += 1
+        if not self._is_fixed:
+            self._reopen_capture(found.region())
 
     def _open_window(self, timeout_s: float) -> None:
         """Find the window, give it the focus, and look at it.
@@ -194,6 +214,7 @@ class GamePicture:
                 return
             self.close()
             self._window = window
+            self.windows += 1
             try:
                 window.focus()
                 self._look_at(window.region())
@@ -221,23 +242,6 @@ class GamePicture:
                     ) from error
             self._time.sleep(LOOK_EVERY_S)
             time.sleep(LOOK_EVERY_S)  # the display, which shows the window, knows no other time
-
-    def _focused_window(self) -> Window | None:
-        for found in list_windows(self._display):
-            window = open_window(self._display, found.id)
-            if window.focused:
-                return window
-            window.close()
-        return None
-
-    def _fixed_region(self, attach: Attach) -> Region:
-        if attach.region is not None:
-            return Region(*attach.region)
-        screens = monitors(self._display)
-        number = attach.monitor or 0
-        if not 0 <= number < len(screens):
-            raise ProfileError(f"attach.monitor must be from 0 to {len(screens) - 1} here; it is {number}")
-        return screens[number]
 
     def _grab_anew(self) -> Frame:
         """Screens change their size, before or after the window does."""

@@ -27,6 +27,8 @@ MOST_BEHIND_NS = 300_000_000
 """Nor may one wait longer: what waits is what a kill takes, and of small pictures the queue holds seconds."""
 
 WAIT_S = 0.05
+CHECK_NS = 100_000_000
+"""How often to look after a game whose pictures are not wanted: it may have opened its window anew."""
 BURST = 4
 """How many pictures may come early before the ceiling holds them back: games do not show them at even times."""
 
@@ -45,7 +47,7 @@ class FramePump:
         ceiling_fps: no more than so many pictures a second, on average.
         wanted: whether a picture of that time may be kept (not while paused); asked before the grab and after it, for
             the thread that pauses all else may be held up.
-        check: called in the pump's thread while nothing changes; whether the game is at another place now, where
+        check: called in the pump's thread while no picture is taken; whether the game is at another place now, where
             nothing wakes the pump. Raises where it is gone.
     """
 
@@ -75,6 +77,7 @@ class FramePump:
         self._rows_lock = threading.Lock()
         self._encoded_ns = -1
         self._last_ns = -1
+        self._check_due_ns = 0
         self._ending = threading.Event()
         self._force = threading.Event()
         self._error: BaseException | None = None
@@ -149,8 +152,10 @@ class FramePump:
         allowed_ns = 0  # a leaky bucket: when the next picture would be on time
         while not self._ending.is_set():
             if not self._wanted(now_ns()):
-                if not catcher.skip(WAIT_S):
+                passed = catcher.skip(WAIT_S)
+                if not passed or now_ns() >= self._check_due_ns:  # others may draw there all the time
                     self._check()
+                    self._check_due_ns = now_ns() + CHECK_NS
                 continue
             forced = self._force.is_set()
             self._force.clear()

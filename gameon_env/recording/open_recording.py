@@ -145,27 +145,34 @@ class OpenRecording:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _grab(self) -> tuple[Frame, Region]:
-        picture = self._game.picture
-        frame = picture.grab()
-        self._region, self._window_id = picture.region, picture.window_id
+        frame = self._game.picture.grab()
+        self._note_place()
         return frame, self._region
+
+    def _note_place(self) -> None:
+        self._region, self._windows = self._game.picture.region, self._game.picture.windows
 
     def _what(self) -> str:
         """What is recorded, whichever way it was named."""
-        attach, picture = self.options.attach or self.profile.attach, self._game.picture
-        if attach is None or attach.window is not None:
-            return f"window {picture.window_id}"
-        return f"the screen's part {picture.region}"
+        picture = self._game.picture
+        return f"the screen's part {picture.region}" if self._is_part_of_screen else f"window {picture.window_id}"
+
+    @property
+    def _is_part_of_screen(self) -> bool:
+        attach = self.options.attach or self.profile.attach
+        return attach is not None and attach.window is None
 
     def _check_game(self) -> bool:
-        """In the pump's thread, while the picture is still: is the game there, and has its window moved away?"""
-        if not self._game.picture.alive:
-            raise WindowError("the game's window was closed")
-        return self._game.picture.moved()
+        """In the pump's thread, while no picture is taken: is the game there, and has its window moved away?"""
+        if self._game.picture.alive or (self._is_part_of_screen and not self.options.only_focused):
+            return self._game.picture.moved()
+        self._game.picture.follow()
+        self._note_place()
+        return True
 
     def _open_focus(self) -> FocusWatch | None:
         """Only on a display that others use as well can another window have the keyboard."""
-        self._watched_id = self._game.picture.window_id
+        self._watched_id, self._followed = self._game.picture.window_id, self._game.picture.windows
         if not self._game.shared or not self.options.only_focused:
             return None
         if self._watched_id is None:
@@ -178,8 +185,7 @@ class OpenRecording:
         return open_focus(self._game.display_name, window)
 
     def _explain_focus(self) -> None:
-        attach = self.options.attach or self.profile.attach
-        if attach is None or attach.window is not None or not (self._game.shared and self.options.only_focused):
+        if not (self._is_part_of_screen and self._game.shared and self.options.only_focused):
             return
         windows = list_windows(self._game.display_name)
         self.advice.append(
@@ -188,7 +194,7 @@ class OpenRecording:
 
     def _follow_window(self) -> None:
         """In the loop's thread: games open their window anew when they change its size or mode."""
-        if self._window_id not in (None, self._watched_id):
+        if self._windows != self._followed:
             watch = self._open_focus()
             if watch is not None:
                 self._attention.follow(watch)

@@ -21,6 +21,8 @@ def main() -> None:
     parser.add_argument("--exit-after", type=float)
     parser.add_argument("--crash-after", type=float)
     parser.add_argument("--close-after", type=float)
+    parser.add_argument("--anew-after", type=float, help="open the window anew")
+    parser.add_argument("--at-once", action="store_true", help="the new one before the old one is closed")
     parser.add_argument("--menu", action="store_true")
     options = parser.parse_args()
     if options.crash_after == 0:
@@ -56,6 +58,15 @@ def main() -> None:
         if options.crash_after and age > options.crash_after:
             print("a terrible thing happened", flush=True)
             os._exit(3)
+        if options.anew_after and age > options.anew_after:
+            options.anew_after = None
+            if options.at_once:
+                pygame.display.toggle_fullscreen()  # SDL opens another window where there is no window manager
+            else:
+                pygame.display.quit()
+                pygame.display.init()
+                window = pygame.display.set_mode((width, height))
+                pygame.display.set_caption("Small game")
         if options.close_after and age > options.close_after:
             pygame.display.quit()
             time.sleep(30)

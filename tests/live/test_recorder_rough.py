@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,10 @@ def desktop() -> Iterator[PrivateDisplay]:
 
 
 @contextmanager
-def small_game(display: PrivateDisplay) -> Iterator[subprocess.Popen[bytes]]:
+def small_game(display: PrivateDisplay, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """A game that runs on the display already."""
     environment = {**os.environ, "DISPLAY": display.name, "SDL_VIDEODRIVER": "x11", "SDL_AUDIODRIVER": "dummy"}
-    game = subprocess.Popen([sys.executable, str(GAME)], env=environment, stdout=subprocess.DEVNULL)
+    game = subprocess.Popen([sys.executable, str(GAME), *arguments], env=environment, stdout=subprocess.DEVNULL)
     try:
         until(lambda: find_window(display.name, title="Small game") is not None)
         yield game
@@ -200,6 +200,49 @@ def test_a_window_that_moves_and_changes_its_size(desktop: PrivateDisplay, tmp_p
     assert picture[64:176, :, 1].min() > 20
     assert session.frames().t_ns[-1] > session.duration_ns - 300_000_000  # it is woken at the new place as well
     assert verify(recorder.folder) == []
+
+
+@pytest.mark.parametrize("how", ["launched", "attached", "monitor"])
+@pytest.mark.parametrize("at_once", [[], ["--at-once"]])
+def test_a_window_that_the_game_opens_anew(
+    profile: Path, desktop: PrivateDisplay, tmp_path: Path, how: str, at_once: list[str]
+) -> None:
+    with ExitStack() as stack:
+        person = stack.enter_context(PhysicalDevices(desktop.name))
+        if how == "launched":
+            words = ", ".join(f'"{word}"' for word in ("--anew-after", "2", *at_once))
+            profile.write_text(profile.read_text().replace(f'"{GAME}"', f'"{GAME}", {words}'))
+            recorder = SessionRecorder(profile, display=desktop.name, data_dir=tmp_path, gamepads=False)
+        else:
+            stack.enter_context(small_game(desktop, "--anew-after", "3", *at_once))
+            attach = Attach(monitor=0) if how == "monitor" else ATTACH
+            recorder = attached(desktop.name, tmp_path, attach, all_keys=True)
+        with recorder:
+            first = recorder._opened._followed
+            until(lambda: recorder._opened._followed > first or not recorder.running)
+            until(lambda: recorder.status.paused == "")
+            time.sleep(0.3)
+            person.press("key:right")
+            person.release("key:right")
+            time.sleep(0.3)
+    assert recorder.end_reason == "stopped"
+    with Session(recorder.folder) as session:
+        assert [event.value for event in session.input_events() if event.control == "key:right"] == [1.0, 0.0]
+        assert session.frames().t_ns[-1] > session.duration_ns - 300_000_000
+        assert {gap.reason for gap in session.gaps() if gap.stream == "all"} <= {"focus"}
+    assert verify(recorder.folder) == []
+
+
+def test_a_part_of_the_screen_recorded_always_outlives_any_window(desktop: PrivateDisplay, tmp_path: Path) -> None:
+    with small_game(desktop) as game:
+        window = find_window(desktop.name, title="Small game")
+        assert window is not None
+        with open_window(desktop.name, window.id) as opened:
+            opened.focus()
+        with attached(desktop.name, tmp_path, Attach(monitor=0), only_focused=False) as recorder:
+            game.kill()
+            assert not recorder.wait(2.5)
+    assert recorder.end_reason == "stopped"
 
 
 def test_the_last_status_is_the_sessions(profile: Path, tmp_path: Path) -> None:
