@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import datetime
-import math
 import os
 import re
 import tempfile
@@ -19,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.utils import RecordConstructorArgs
 
-from gameon_env.clock import now_ns
 from gameon_env.data_processing.open_episode import OpenEpisode
 from gameon_env.data_processing.space_columns import is_rgb, space_columns, space_to_json, space_values
 from gameon_env.data_processing.trajectory import (
@@ -30,17 +28,8 @@ from gameon_env.data_processing.trajectory import (
     open_writer,
     to_json,
 )
-from gameon_env.data_processing.trajectory_layout import ACTOR_COLUMNS, ACTORS
 from gameon_env.errors import ActionError, ObservationError, StorageError
-
-_VECTORS = {
-    "inputs": ("action", "float32"),
-    "presses": ("presses", "uint8"),
-    "audio": ("audio", "float32"),
-    "agent_inputs": ("agent_action", "float32"),
-    "human_share": ("human_share", "float32"),
-}
-"""Columns that an environment may give in ``info``: by column, the key there and the dtype."""
+from wrappers.step_info import VECTORS, end_reason, score_of, single, time_of, vectors
 
 
 class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
@@ -113,14 +102,13 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         if episode is not None:
             try:
                 observed = self._observed(observation)
-                self._record(episode, action, float(reward), info)
+                self._record(episode, action, single(reward), info)
             except (ActionError, ObservationError) as error:
                 self._finish(f"error: {error}")
                 raise
-            episode.observed, episode.t_ns = observed, _time_of(info)
+            episode.observed, episode.t_ns = observed, time_of(info)
             if terminated or truncated:
-                reason = info.get("end_reason") or ("terminated" if terminated else "truncated")
-                self._finish(str(reason), terminated=bool(terminated))
+                self._finish(end_reason(info, bool(terminated)), terminated=bool(terminated))
                 self._over = True
         elif self._over and not (terminated or truncated):
             self._begin(observation, info, None)  # an environment that resets itself: this is the next one's first
@@ -140,7 +128,7 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         self._action_columns = space_columns(self.env.action_space, "actions")
 
     def _begin(self, observation: Any, info: Mapping[str, Any], seed: int | None) -> None:
-        t_ns = _time_of(info)
+        t_ns = time_of(info)
         self._episode = OpenEpisode(
             metadata=self._episode_metadata(seed, info, t_ns),
             start_ns=t_ns,
@@ -151,7 +139,7 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
 
     def _record(self, episode: OpenEpisode, action: Any, reward: float, info: Mapping[str, Any]) -> None:
         """Write the row of the observation before this step, whose action and reward are known now."""
-        taken = _vectors(info)
+        taken = vectors(info)
         if "inputs" not in taken:
             taken |= space_values(self.env.action_space, "actions", action)
         try:
@@ -165,9 +153,9 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
             self._give_up()
             raise
         episode.steps += 1
-        score = info.get("raw_score")
-        if isinstance(score, int | float | np.number) and not math.isnan(float(score)):
-            episode.score = float(score)
+        score = score_of(info)
+        if score is not None:
+            episode.score = score
         actor = str(info.get("actor", "agent"))
         if actor not in episode.played_by:
             episode.played_by.append(actor)
@@ -230,7 +218,7 @@ class RecordEpisode(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs
         return open_writer(self.output_dir, f"{name}_{stamp}_{os.getpid()}", episode.columns, self._format)
 
     def _columns(self, taken: Mapping[str, npt.NDArray[Any]]) -> tuple[Column, ...]:
-        given = tuple(Column(n, str(taken[n].dtype), taken[n].shape) for n in (*_VECTORS, "actor") if n in taken)
+        given = tuple(Column(n, str(taken[n].dtype), taken[n].shape) for n in (*VECTORS, "actor") if n in taken)
         actions = () if "inputs" in taken else self._action_columns
         return (*self._observation_columns, *given, *actions, *STEP_COLUMNS)
 
@@ -271,24 +259,6 @@ def _close_files() -> None:
     with contextlib.ExitStack() as stack:  # all of them, whatever one raises
         for wrapper in list(_recording):
             stack.callback(wrapper._close_file, "the process ended")
-
-
-def _vectors(info: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
-    """What the environment gives in ``info`` of the columns in ``_VECTORS``; only a vector is taken for an action."""
-    given = {name: info[key] for name, (key, _) in _VECTORS.items() if info.get(key) is not None}
-    if np.ndim(given.get("inputs", 0)) != 1:
-        given = {name: value for name, value in given.items() if name == "audio"}
-    taken = {name: np.array(value, _VECTORS[name][1]) for name, value in given.items()}
-    if "agent_inputs" in taken and info.get("actor") in ACTORS:
-        taken["actor"] = np.array(ACTORS.index(info["actor"]), "uint8")
-    else:
-        taken = {name: value for name, value in taken.items() if name not in ACTOR_COLUMNS}
-    return taken
-
-
-def _time_of(info: Mapping[str, Any]) -> int:
-    t_ns = info.get("t_ns")
-    return now_ns() if t_ns is None else int(t_ns)
 
 
 def _check_writable(folder: Path) -> None:

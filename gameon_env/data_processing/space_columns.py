@@ -38,14 +38,14 @@ def space_values(space: spaces.Space[Any], name: str, value: Any) -> dict[str, n
     """Copies of the parts of ``value`` by their columns' names.
 
     Raises:
-        ObservationError: a part has not the shape that the space says.
+        ObservationError: a part has not the shape that the space says, or holds what its dtype does not.
     """
     if isinstance(space, spaces.Dict | spaces.Tuple):
         values: dict[str, npt.NDArray[Any]] = {}
         for key, part in _parts(space):
             values |= space_values(part, f"{name}/{_path_part(key)}", value[key])
         return values
-    array = np.array(value, dtype=space.dtype)
+    array = _as(space.dtype, name, value)
     if array.shape != space.shape and array.size == np.prod(space.shape or (), dtype=int) == 1:
         array = array.reshape(space.shape or ())  # a policy's [2] for a Discrete's 2
     if array.shape != space.shape:
@@ -54,6 +54,22 @@ def space_values(space: spaces.Space[Any], name: str, value: Any) -> dict[str, n
             "or put a wrapper between that transforms the values"
         )
     return {name: array}
+
+
+def _as(dtype: np.dtype[Any] | None, name: str, value: Any) -> npt.NDArray[Any]:
+    """A copy of ``value`` in its space's dtype, which must not make other numbers of it (0.5 is no uint8)."""
+    given = np.asarray(value)
+    if given.dtype == dtype:
+        return given.copy()
+    if given.dtype.kind in "biuf":
+        with np.errstate(invalid="ignore", over="ignore"):
+            array = given.astype(dtype)
+        if array.dtype.kind == "f" or np.array_equal(array, given):
+            return array
+    raise ObservationError(
+        f"{name} is {given.dtype}, with values that the environment's space, which says {dtype}, cannot hold: mend the "
+        "space, or put a wrapper between that transforms the values"
+    )
 
 
 def space_to_json(space: spaces.Space[Any]) -> dict[str, Any]:

@@ -326,6 +326,84 @@ def test_an_observation_unlike_its_space_is_refused(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("space", "value"),
+    [
+        (spaces.Box(0, 255, (2, 2, 3), np.uint8), np.full((2, 2, 3), 0.5)),
+        (spaces.Box(0, 255, (3,), np.uint8), np.array([300, -1, 2])),
+        (spaces.Discrete(3), 1.5),
+        (spaces.MultiDiscrete([3, 3]), np.array([1.0, np.nan])),
+        (spaces.Box(-1, 1, (2,), np.float32), np.array(["left", "up"])),
+    ],
+)
+def test_values_that_would_become_others_are_refused(tmp_path: Path, space: spaces.Space[Any], value: Any) -> None:
+    inner = SpacesEnv(space, ANY)
+    env = RecordEpisode(inner, tmp_path)
+    env.reset()
+    inner.given_space = spaces.Discrete(1)
+    inner.given_space.sample = lambda *_: value  # type: ignore[method-assign]
+    with pytest.raises(
+        ObservationError, match=rf"is {np.asarray(value).dtype}, with values .* cannot hold".replace("<", ".")
+    ):
+        env.step(ANY.sample())
+    env.close()
+
+
+def test_values_of_another_dtype_that_mean_the_same_are_recorded(tmp_path: Path, fmt: str) -> None:
+    inner = SpacesEnv(spaces.Box(0, 255, (2,), np.uint8), spaces.Discrete(4))
+    inner.given_space = spaces.Box(-1, 1, (2,), np.float64)
+    inner.given_space.sample = lambda *_: np.array([255.0, 3.0])  # type: ignore[method-assign]
+    env = RecordEpisode(inner, tmp_path, format=fmt)
+    env.reset()
+    env.step(2.0)
+    env.close()
+    (episode,) = load_episodes(tmp_path)
+    assert episode.column("observations").tolist() == [[255, 3], [255, 3]]
+    assert episode.column("actions")[0] == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"action": ["left", "up"]},
+        {"action": np.array([None, None])},
+        {"action": [[1], [1, 2]]},
+        {"action": {"x": 1}},
+        {"audio": "beep.wav"},
+        {"audio": np.zeros((2, 3))},
+        {"raw_score": float("inf"), "t_ns": "noon", "end_reason": np.array([1, 2]), "actor": None},
+    ],
+)
+def test_what_another_environment_says_in_info_is_no_hindrance(tmp_path: Path, fmt: str, said: dict[str, Any]) -> None:
+    class Talking(SpacesEnv):
+        def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+            observation, reward, _, truncated, _ = super().step(action)
+            return observation, np.array([reward]), False, truncated, said
+
+    env = RecordEpisode(Talking(ANY, spaces.Discrete(4)), tmp_path, format=fmt)
+    play(env)
+    env.close()
+    (episode,) = load_episodes(tmp_path)
+    assert episode.num_steps == 6
+    assert "actions" in episode.columns
+    assert episode.rewards[:-1].tolist() == [0.5] * 6
+    assert episode.metadata["end_reason"] == "truncated"
+
+
+def test_presses_of_another_shape_than_the_vector_are_none(tmp_path: Path, fmt: str) -> None:
+    class Talking(SpacesEnv):
+        def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+            observation, reward, _, truncated, _ = super().step(action)
+            return observation, reward, False, truncated, {"action": [0.0, 1.0], "presses": 3}
+
+    env = RecordEpisode(Talking(ANY, spaces.Discrete(4)), tmp_path, format=fmt)
+    play(env)
+    env.close()
+    (episode,) = load_episodes(tmp_path)
+    assert episode.inputs[0].tolist() == [0.0, 1.0]
+    assert "presses" not in episode.columns
+
+
 def test_a_vector_that_changes_its_length_is_refused(tmp_path: Path) -> None:
     env = RecordEpisode(NamedVectorEnv(), tmp_path)
     env.reset()
