@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from gameon_env.events import InputEvent
 from gameon_env.keys import BUTTONS, MOUSE_WHEEL, PAD_AXES
 from gameon_env.recording.original_names import control_named, pad_level
-from gameon_env.recording.original_store import OriginalEvent
+from gameon_env.recording.original_store import LONGEST_S, OriginalEvent
 
 _STICKS = {"left_stick": "pad:left", "right_stick": "pad:right"}
 
@@ -60,7 +60,9 @@ class Translation:
             tally.rows += 1
             changes = self._changes(row)
             if changes is None:
-                tally.unknown[f"{row.device} {row.action} {row.name if row.name is not None else '(no name)'}"] += 1
+                name = row.name if row.name is not None else "(no name)"
+                when = "" if _is_possible(row.timestamp_ms) else " at no possible time"
+                tally.unknown[f"{row.device} {row.action} {name}{when}"] += 1
                 self.left_over.append(row)
                 continue
             if not changes:
@@ -76,8 +78,8 @@ class Translation:
 
     def _changes(self, row: OriginalEvent) -> list[tuple[str, float]] | None:
         """What a row changes, empty for a repetition; None where its words are not known."""
-        numbers = (row.timestamp_ms, row.value or 0.0, row.x or 0.0, row.y or 0.0)
-        if not all(map(math.isfinite, numbers)):
+        numbers = (row.value or 0.0, row.x or 0.0, row.y or 0.0)
+        if not all(map(math.isfinite, numbers)) or not _is_possible(row.timestamp_ms):
             return None
         if row.action in ("press", "release"):
             return self._press_or_release(row)
@@ -125,3 +127,8 @@ class Translation:
             return []
         self._place = (row.x, row.y)
         return [("mouse:x", row.x), ("mouse:y", row.y)]
+
+
+def _is_possible(timestamp_ms: float) -> bool:
+    """False for a time of day, say, in place of the time since the start."""
+    return abs(timestamp_ms) <= LONGEST_S * 1e3  # NaN is not

@@ -183,6 +183,8 @@ def _remux(source: Path, target: Path, scale: float) -> None:
                 new.mux(packet)
     except OSError as error:
         raise StorageError(f"{target} cannot be written: {error}") from error
+    except av.error.FFmpegError as error:  # those that are no OSError
+        raise VideoError(f"the packets of {source} do not go into an mp4: {error}") from error
 
 
 def _encode(source: Path, target: Path, times: npt.NDArray[np.int64], scale: float) -> None:

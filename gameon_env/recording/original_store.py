@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import sqlite3
 import tempfile
@@ -15,7 +16,9 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from gameon_env.errors import SessionError
 from gameon_env.recording.original_times import Span, other_spans, read_time
+from gameon_env.recording.session_completion import LONGEST_NS
 
+LONGEST_S = LONGEST_NS / 1e9
 VIDEO_ENDINGS = (".mp4", ".avi", ".mkv")
 _NEEDED = {"sessions": {"id", "game_name", "start_time"}, "input_events": {"session_id", "timestamp_ms"}}
 _EVENT_COLUMNS = ("timestamp_ms", "input_device", "button_key", "action", "value", "x_position", "y_position")
@@ -81,10 +84,14 @@ class OriginalSession:
 
     @property
     def duration_s(self) -> float | None:
-        """Between its two times; whole seconds of ``duration_seconds`` where there is no second one."""
-        if self.ended is not None:
-            return max(0.0, (self.ended - self.started).total_seconds())
-        return self.number_in("duration_seconds")
+        """Between its two times; whole seconds of ``duration_seconds`` where there is no second one.
+
+        None where neither can be: nobody plays for longer than :data:`LONGEST_S`.
+        """
+        said = self.number_in("duration_seconds")
+        between = None if self.ended is None else (self.ended - self.started).total_seconds()
+        possible = [max(0.0, lasts_s) for lasts_s in (between, said) if lasts_s is not None and lasts_s < LONGEST_S]
+        return possible[0] if possible else None
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -97,9 +104,9 @@ class OriginalSession:
         )
 
     def number_in(self, column: str) -> float | None:
-        """A column that holds a number, or None where it is empty, text, or not there."""
+        """A column that holds a number, or None where it is empty, text, no finite one, or not there."""
         value = self.columns.get(column)
-        return float(value) if isinstance(value, (int, float)) else None
+        return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
 class OriginalStore:
@@ -191,7 +198,7 @@ class OriginalStore:
 
     def _identity(self, row: Mapping[str, object]) -> tuple[str, int]:
         """What makes a session itself: its game, its start and its events; not its number, its files, its notes."""
-        digest, count = hashlib.sha256(json.dumps([row["game_name"], row["start_time"]]).encode()), 0
+        digest, count = hashlib.sha256(json.dumps([row["game_name"], row["start_time"]], default=str).encode()), 0
         for event in self.events(row["id"]):
             digest.update(event.as_json().encode())
             count += 1

@@ -556,6 +556,41 @@ def test_many_events_keep_their_count(store: Store, tmp_path: Path) -> None:
     one(imported).close()
 
 
+@pytest.mark.parametrize(
+    ("timestamp_ms", "columns"),
+    [
+        (1_701_095_422_000, {}),  # a time of day
+        (10**15, {}),
+        (-(10**14), {}),
+        (1e300, {}),
+        (100, {"game_name": b"\xff"}),
+        (100, {"duration_seconds": -5}),
+        (100, {"duration_seconds": 10**12}),
+        (100, {"duration_seconds": math.inf}),
+        (100, {"end_time": "9999-11-27T14:30:22"}),
+    ],
+)
+def test_times_that_cannot_be_spoil_nothing_else(
+    store: Store, tmp_path: Path, timestamp_ms: float, columns: dict[str, object]
+) -> None:
+    film(store.folder() / "video.mp4")
+    store.session([(timestamp_ms, "keyboard", "w", "press", 1.0, None, None), *WASD[3:]], **columns)  # type: ignore[list-item]
+    store.session(game_name="Other", start_time="2023-11-27T15:00:00", video_path=None)
+    first, other = store.bring(tmp_path / "new")
+    assert (first.result, first.rows, first.frames) == ("imported", 6, 30)
+    assert other.result == "imported"
+    assert first.folder is not None
+    with Session(first.folder) as session:
+        assert session.duration_ns < 10 * SECOND
+        assert [event.t_ns for event in session.input_events()][-1] == SECOND // 2
+    if timestamp_ms == 100:
+        assert first.unknown == {}
+    else:
+        assert first.unknown == {"keyboard press w at no possible time": 1}
+        assert len((first.folder / LEFT_OVER_FILE).read_text().splitlines()) == 1
+    assert verify(first.folder) == []
+
+
 def test_a_broken_session_does_not_keep_the_others(store: Store, tmp_path: Path) -> None:
     store.session(start_time="yesterday", video_path=None)
     store.session(video_path=None)
