@@ -46,6 +46,10 @@ class WindowError(GameOnError, RuntimeError):
     """The game's window was not found, or was closed."""
 
 
+class OffScreenError(WindowError):
+    """The game's window lies wholly outside the screen: there is no picture of it until it is back."""
+
+
 class ActionError(GameOnError, ValueError):
     """An action has the wrong shape, holds NaN, or names other controls."""
 

@@ -45,10 +45,7 @@ class X11Focus(FocusWatch):
         self._last_ns = 0
         try:
             xinput.agree_on_version(self._wire)
-            events = sum(1 << kind for kind in (_ENTER, _LEAVE, _FOCUS_IN, _FOCUS_OUT))
-            mask = struct.pack("=HHI", _ALL_MASTER_DEVICES, 1, events)
-            opcode = self._wire.opcode(xinput.EXTENSION)
-            self._wire.send(struct.pack("=BBHIHxx", opcode, 46, 3 + len(mask) // 4, window.id, 1) + mask)
+            self._select_events()
             self._look()
             self.confirmed_ns = now_ns()
             self.focused = window.focused
@@ -69,6 +66,8 @@ class X11Focus(FocusWatch):
                 asked_ns = now_ns()
                 known, packets = self._focus, self._look()
                 if not packets and self._focus == known:
+                    if focused and not self.focused:
+                        self._select_events()  # a window that is opened anew may have the number of the last
                     self._note(changes, focused, asked_ns if focused else self.confirmed_ns)
         except OSError as error:
             raise DisplayError(f"display {self._wire.name} is gone: {error}") from error
@@ -77,6 +76,12 @@ class X11Focus(FocusWatch):
 
     def close(self) -> None:
         self._wire.close()
+
+    def _select_events(self) -> None:
+        events = sum(1 << kind for kind in (_ENTER, _LEAVE, _FOCUS_IN, _FOCUS_OUT))
+        mask = struct.pack("=HHI", _ALL_MASTER_DEVICES, 1, events)
+        opcode = self._wire.opcode(xinput.EXTENSION)
+        self._wire.send(struct.pack("=BBHIHxx", opcode, 46, 3 + len(mask) // 4, self._window.id, 1) + mask)
 
     def _look(self) -> list[bytes]:
         """The events up to now, in order."""

@@ -35,6 +35,13 @@ class Region:
         across = self.left < other.left + other.width and other.left < self.left + self.width
         return across and self.top < other.top + other.height and other.top < self.top + self.height
 
+    def common(self, other: Region) -> Region | None:
+        """The part that belongs to both; None where there is none."""
+        left, top = max(self.left, other.left), max(self.top, other.top)
+        right = min(self.left + self.width, other.left + other.width)
+        bottom = min(self.top + self.height, other.top + other.height)
+        return Region(left, top, right - left, bottom - top) if right > left and bottom > top else None
+
     def covers(self, other: Region) -> bool:
         """Whether all of ``other`` lies in it."""
         across = self.left <= other.left and self.left + self.width >= other.left + other.width

@@ -11,7 +11,7 @@ from gameon_env.desktop.display import display_alive, screen
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.region import Region
 from gameon_env.desktop.windows import Window, wait_for_window
-from gameon_env.errors import CaptureError, GameCrashError, WindowError
+from gameon_env.errors import CaptureError, GameCrashError, OffScreenError, WindowError
 from gameon_env.events import Frame
 from gameon_env.games.game_time import GameTime, RealTime
 from gameon_env.games.profile import Attach
@@ -58,7 +58,7 @@ class GamePicture:
         self._display = display
         self._time: GameTime = time or RealTime()
         self.look_every_ns = 0
-        """How long the window's place is believed before it is asked for again; 0: at each picture."""
+        """How long the window's place is believed where the capture does not tell that it moved; 0: for no time."""
         self._looked_ns = 0
         self._process = process
         self._attach = attach
@@ -70,6 +70,7 @@ class GamePicture:
         self._owner = 0
         self._capture: Capture | None = None
         self._whole = Region(0, 0, 0, 0)
+        self._astray = False
         try:
             if attach is None or attach.window is not None:
                 self._open_window(timeout_s)
@@ -117,6 +118,7 @@ class GamePicture:
 
         Raises:
             CaptureError: the display is gone.
+            OffScreenError: all of the window is outside the screen now; ask again when it may be back.
             WindowError: the window is gone, and no other took its place.
         """
         if self._capture is None:
@@ -129,17 +131,20 @@ class GamePicture:
             return self._fitted(self._grab_anew())
         if self._window is None or self._is_fixed:
             return frame
-        if self._capture.steady or frame.t_ns - self._looked_ns < self.look_every_ns:
+        if not self._astray and (self._capture.steady or frame.t_ns - self._looked_ns < self.look_every_ns):
             return self._fitted(frame)
-        self._looked_ns = frame.t_ns
         self._capture.settle()
+        if not self._capture.steady:
+            self._looked_ns = frame.t_ns
         try:
             moved = self._window.region()
         except WindowError:
             self.follow()
             return self.grab()
-        if moved != self._whole:
+        if self._astray or moved != self._whole:
+            self._astray = True  # until it was looked at
             self._look_at(moved)
+            self._astray = False
             frame = self._capture.grab()
         return self._fitted(frame)
 
@@ -148,7 +153,7 @@ class GamePicture:
         if self._window is None or self._is_fixed:
             return False
         try:
-            moved = self._window.region() != self._whole
+            moved = self._astray or self._window.region() != self._whole
         except WindowError:
             return False
         if moved:
@@ -259,17 +264,17 @@ class GamePicture:
 
     def _reopen_capture(self, region: Region) -> None:
         self._screen = screen(self._display)
-        opened = open_capture(self._display, _common(region, self._screen), self.window_id)
+        opened = open_capture(self._display, _on(self._screen, region), self.window_id)
         if self._capture is not None:
             self._capture.close()
         self._capture, self._whole, self._looked_ns = opened, region, 0
 
     def _look_at(self, region: Region) -> None:
-        unsure = not self._is_fixed and (self._capture is None or not _lies_on(region, self._screen))
+        unsure = not self._is_fixed and (self._capture is None or not self._screen.covers(region))
         if unsure and screen(self._display) != self._screen:
             self._reopen_capture(region)
             return
-        seen = region if self._is_fixed else _common(region, self._screen)
+        seen = region if self._is_fixed else _on(self._screen, region)
         if self._capture is not None:
             self._capture.look_at(seen)
         else:
@@ -289,14 +294,8 @@ class GamePicture:
         return Frame(pixels, frame.t_ns)
 
 
-def _lies_on(region: Region, screen: Region) -> bool:
-    return Region(region.left - screen.left, region.top - screen.top, region.width, region.height).inside(*screen.size)
-
-
-def _common(region: Region, screen: Region) -> Region:
-    left, top = max(region.left, screen.left), max(region.top, screen.top)
-    right = min(region.left + region.width, screen.left + screen.width)
-    bottom = min(region.top + region.height, screen.top + screen.height)
-    if right - left < 1 or bottom - top < 1:
-        raise WindowError("the game's window lies outside the screen: move it back onto it")
-    return Region(left, top, right - left, bottom - top)
+def _on(screen: Region, region: Region) -> Region:
+    seen = region.common(screen)
+    if seen is None:
+        raise OffScreenError("the game's window lies outside the screen: move it back onto it")
+    return seen

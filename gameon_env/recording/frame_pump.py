@@ -15,7 +15,7 @@ from gameon_env.clock import now_ns
 from gameon_env.desktop.catch import Catcher, Caught
 from gameon_env.desktop.changes import Changes
 from gameon_env.desktop.region import Region
-from gameon_env.errors import DisplayError, WindowError
+from gameon_env.errors import DisplayError, OffScreenError, WindowError
 from gameon_env.events import Frame
 from gameon_env.recording.model import FrameRow
 from gameon_env.recording.video import VideoWriter
@@ -39,7 +39,8 @@ class FramePump:
     """Catches every picture that the game shows, once, and writes it into the video.
 
     Args:
-        grab: the picture of now and where it is on the display; called from the pump's own thread only.
+        grab: the picture of now and where it is on the display; called from the pump's own thread only. While it
+            raises ``OffScreenError`` there is none.
         changes: what wakes it; the pump closes it.
         video: what it writes to; the pump closes it.
         size: ``(height, width)`` of the video; a picture of another size is fitted into it with black borders.
@@ -159,9 +160,13 @@ class FramePump:
                 continue
             forced = self._force.is_set()
             self._force.clear()
-            found = catcher.catch(
-                WAIT_S, allowed_ns - BURST * self._period_ns, force=forced, look=not self._queue.full()
-            )
+            not_before_ns = allowed_ns - BURST * self._period_ns
+            try:
+                found = catcher.catch(WAIT_S, not_before_ns, force=forced, look=not self._queue.full())
+            except OffScreenError:  # window managers move it away for a moment when it is minimised
+                self._force.set()
+                self._ending.wait(WAIT_S)
+                continue
             if not found and self._check():
                 self._force.set()
             for caught in self._kept(found):

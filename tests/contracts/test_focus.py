@@ -54,6 +54,16 @@ class Desk:
         self.game.destroy()
         self._connection.sync()
 
+    def open_game_anew(self) -> None:
+        """With the same number, as a program gets it that closes its connection and opens another one."""
+        number = self.game.id
+        self.close_game()
+        self._connection.display.last_resource_id = 0
+        self.game = self.frame.create_window(10, 10, 100, 100, 0, 0)
+        assert self.game.id == number
+        self.game.map()
+        self._connection.sync()
+
     def close(self) -> None:
         self._connection.close()
 
@@ -180,6 +190,20 @@ def test_a_grabbed_keyboard_is_not_the_games(display: str, desk: Desk, window: W
     with open_focus(display, window) as watch:
         desk.grab_keyboard()
         assert window.focused
+        assert [focused for _, focused in look(watch)] == [False]
+        desk.ungrab_keyboard()
+        assert [focused for _, focused in look(watch)] == [True]
+
+
+def test_a_window_opened_anew_under_its_number_is_watched_on(display: str, desk: Desk, window: Window) -> None:
+    desk.point(300, 300)
+    desk.focus(desk.game)
+    with open_focus(display, window) as watch:
+        desk.open_game_anew()
+        assert [focused for _, focused in look(watch)] == [False]
+        desk.focus(desk.game)
+        assert [focused for _, focused in look(watch)] == [True]
+        desk.grab_keyboard()
         assert [focused for _, focused in look(watch)] == [False]
         desk.ungrab_keyboard()
         assert [focused for _, focused in look(watch)] == [True]
