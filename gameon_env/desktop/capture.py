@@ -20,7 +20,7 @@ class Capture(Protocol):
         region: what it captures, in pixels of the display's root.
         backend: the name of the method in use, and why it fell back where it did.
         steady: True where the window that was named has neither moved nor changed nor closed from :meth:`settle` to
-            the last picture, or where none was named; False where it may have.
+            the last picture, or where none was named; False where it may have, or where the screen has another size.
     """
 
     @property

@@ -55,6 +55,7 @@ class X11Capture:
         try:
             self._opcode = self._check_server()
             self._screen = self._wire.screen_size()
+            self._hear_of(self._wire.root)  # of its size
             self.look_at(region)
             self._hear_of_window()
         except OSError as error:
@@ -162,14 +163,17 @@ class X11Capture:
         if self._window_id is None:
             return
         window = self._window_id
-        mask = struct.pack("=II", _EVENT_MASK, _STRUCTURE_NOTIFY)
         while window and window != self._wire.root:
-            self._wire.send(struct.pack("=BxHI", _CHANGE_ATTRIBUTES, 4, window) + mask)
+            self._hear_of(window)
             self._wire.send(struct.pack("=BxHI", _QUERY_TREE, 2, window))
             try:
                 window = struct.unpack_from("=I", self._answer(), 12)[0]
             except _Refused:
                 return  # it was closed: whoever asks the window hears so
+
+    def _hear_of(self, window: int) -> None:
+        mask = struct.pack("=II", _EVENT_MASK, _STRUCTURE_NOTIFY)
+        self._wire.send(struct.pack("=BxHI", _CHANGE_ATTRIBUTES, 4, window) + mask)
 
     def _answer(self) -> bytes:
         """The reply to what was sent last. Events that come before it are noted."""

@@ -11,11 +11,11 @@ from gameon_env.desktop.display import display_alive, screen
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.region import Region
 from gameon_env.desktop.windows import Window, wait_for_window
-from gameon_env.errors import CaptureError, GameCrashError, OffScreenError, WindowError
+from gameon_env.errors import CaptureError, GameCrashError, ProfileError, WindowError
 from gameon_env.events import Frame
+from gameon_env.games import window_search
 from gameon_env.games.game_time import GameTime, RealTime
 from gameon_env.games.profile import Attach
-from gameon_env.games.window_search import LOOK_EVERY_S, focused_window, owner_of, part_of_screen, window_again
 
 ATTACH_TIMEOUT_S = 2.0
 """How long to look for a window that should be there already."""
@@ -75,10 +75,10 @@ class GamePicture:
             if attach is None or attach.window is not None:
                 self._open_window(timeout_s)
             else:
-                self._window = focused_window(display)
-                self._look_at(part_of_screen(display, attach))
+                self._window = window_search.focused_window(display)
+                self._look_at(window_search.part_of_screen(display, attach))
             if process is None and self._window is not None:
-                self._owner = owner_of(display, self._window)
+                self._owner = window_search.owner_of(display, self._window)
         except BaseException:
             self.close()
             raise
@@ -126,11 +126,9 @@ class GamePicture:
         try:
             frame = self._capture.grab()
         except CaptureError:
-            if self._window is None or self._is_fixed:
-                raise
             return self._fitted(self._grab_anew())
         if self._window is None or self._is_fixed:
-            return frame
+            return self._fitted(frame if self._capture.steady else self._grab_anew())
         if not self._astray and (self._capture.steady or frame.t_ns - self._looked_ns < self.look_every_ns):
             return self._fitted(frame)
         self._capture.settle()
@@ -196,9 +194,13 @@ class GamePicture:
     def _is_fixed(self) -> bool:
         return self._attach is not None and self._attach.window is None
 
+    @property
+    def _watched(self) -> int | None:
+        return None if self._is_fixed else self.window_id
+
     def _follow_attached(self) -> None:
         """Only to a window of the same process; and the keyboard is left to whoever has it."""
-        found = window_again(self._display, self._owner, self._title, REOPEN_TIMEOUT_S)
+        found = window_search.window_again(self._display, self._owner, self._title, REOPEN_TIMEOUT_S)
         if self._window is not None:
             self._window.close()
         self._window = found
@@ -228,7 +230,7 @@ class GamePicture:
             except WindowError:
                 if self._time.now_ns() > end_ns:
                     raise
-            self._time.sleep(LOOK_EVERY_S)
+            self._time.sleep(window_search.LOOK_EVERY_S)
 
     def _wait_for_window(self, end_ns: int, timeout_s: float) -> Window:
         while True:
@@ -245,26 +247,35 @@ class GamePicture:
                     raise WindowError(
                         f'{error}\nWhere it shows one with time="real", it cannot be played in lockstep.'
                     ) from error
-            self._time.sleep(LOOK_EVERY_S)
-            time.sleep(LOOK_EVERY_S)  # the display, which shows the window, knows no other time
+            self._time.sleep(window_search.LOOK_EVERY_S)
+            time.sleep(window_search.LOOK_EVERY_S)  # the display, which shows the window, knows no other time
 
     def _grab_anew(self) -> Frame:
         """Screens change their size, before or after the window does."""
-        assert self._window is not None
         end_s = time.monotonic() + RESIZE_TIMEOUT_S
         while True:
             try:
-                self._reopen_capture(self._window.region())
+                self._reopen_capture(self._place())
                 assert self._capture is not None
                 return self._capture.grab()
             except (CaptureError, WindowError):
                 if time.monotonic() > end_s or not display_alive(self._display):
                     raise
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(window_search.LOOK_EVERY_S)
+
+    def _place(self) -> Region:
+        """Where the picture is now."""
+        if self._window is not None and not self._is_fixed:
+            return self._window.region()
+        assert self._attach is not None
+        try:
+            return window_search.part_of_screen(self._display, self._attach)
+        except ProfileError as error:
+            raise WindowError(f"the monitor is gone: {error}") from error
 
     def _reopen_capture(self, region: Region) -> None:
         self._screen = screen(self._display)
-        opened = open_capture(self._display, _on(self._screen, region), self.window_id)
+        opened = open_capture(self._display, window_search.seen_part(self._screen, region), self._watched)
         if self._capture is not None:
             self._capture.close()
         self._capture, self._whole, self._looked_ns = opened, region, 0
@@ -274,12 +285,11 @@ class GamePicture:
         if unsure and screen(self._display) != self._screen:
             self._reopen_capture(region)
             return
-        seen = region if self._is_fixed else _on(self._screen, region)
+        seen = region if self._is_fixed else window_search.seen_part(self._screen, region)
         if self._capture is not None:
             self._capture.look_at(seen)
         else:
-            watched = self._window.id if self._window is not None and not self._is_fixed else None
-            self._capture = open_capture(self._display, seen, watched)
+            self._capture = open_capture(self._display, seen, self._watched)
         self._whole = region
 
     def _fitted(self, frame: Frame) -> Frame:
@@ -292,10 +302,3 @@ class GamePicture:
         pixels = np.zeros((*self._whole.size, 4), np.uint8)
         pixels[top : top + seen.height, left : left + seen.width] = frame.pixels
         return Frame(pixels, frame.t_ns)
-
-
-def _on(screen: Region, region: Region) -> Region:
-    seen = region.common(screen)
-    if seen is None:
-        raise OffScreenError("the game's window lies outside the screen: move it back onto it")
-    return seen

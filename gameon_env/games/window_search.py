@@ -9,7 +9,7 @@ import psutil
 from gameon_env.desktop.display import monitors
 from gameon_env.desktop.region import Region
 from gameon_env.desktop.windows import Window, find_window, list_windows, open_window
-from gameon_env.errors import ProfileError, WindowError
+from gameon_env.errors import OffScreenError, ProfileError, WindowError
 from gameon_env.games.profile import Attach
 
 LOOK_EVERY_S = 0.02
@@ -35,6 +35,14 @@ def part_of_screen(display: str, attach: Attach) -> Region:
     if not 0 <= number < len(screens):
         raise ProfileError(f"attach.monitor must be from 0 to {len(screens) - 1} here; it is {number}")
     return screens[number]
+
+
+def seen_part(screen: Region, region: Region) -> Region:
+    """What of a region is on the screen. Raises ``OffScreenError`` where that is nothing."""
+    seen = region.common(screen)
+    if seen is None:
+        raise OffScreenError("the game's window lies outside the screen: move it back onto it")
+    return seen
 
 
 def owner_of(display: str, window: Window) -> int:

@@ -23,11 +23,9 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import FrameStackObservation, GrayscaleObservation, RecordVideo
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from Xlib import X
-from Xlib.ext import randr
 
 import gameon_env
 from gameon_env.data_processing.digits import DigitFont
-from gameon_env.desktop import x11
 from gameon_env.desktop.display import PrivateDisplay, display_alive
 from gameon_env.desktop.inject import open_injector
 from gameon_env.desktop.listen import Listener, open_listener
@@ -48,6 +46,7 @@ from gameon_env.errors import (
 )
 from tests.other_program import OtherProgram
 from tests.physical import PhysicalDevices
+from tests.screens import resize_screen
 
 GAME = Path(__file__).with_name("small_game.py")
 PROFILE = """
@@ -251,17 +250,6 @@ def test_a_shared_display_that_was_restarted_is_opened_anew(make: Make) -> None:
             assert eye.held() == {"key:w"}
             eye.close()
             env.close()
-
-
-def resize_screen(display: str, width: int, height: int) -> None:
-    connection = x11.connect(display)
-    root = connection.screen().root
-    resources = randr.get_screen_resources(root)
-    # A screen cannot be smaller than what its output shows: it shows nothing.
-    randr.set_crtc_config(connection, resources.crtcs[0], resources.config_timestamp, 0, 0, 0, 1, [], X.CurrentTime)
-    randr.set_screen_size(root, width, height, width // 4, height // 4)
-    connection.sync()
-    connection.close()
 
 
 def test_a_screen_that_changes_its_size(make: Make) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gameon_env.clock import now_ns
 from gameon_env.data_processing.video_reader import VideoReader
 from gameon_env.desktop.display import PrivateDisplay
 from gameon_env.desktop.windows import find_window, open_window
@@ -29,6 +30,7 @@ from gameon_env.recording.recorder import SessionRecorder
 from gameon_env.recording.session import Session
 from gameon_env.recording.verification import verify
 from tests.physical import PhysicalDevices
+from tests.screens import resize_screen
 
 GAME = Path(__file__).with_name("small_game.py")
 ATTACH = Attach(window="Small game")
@@ -225,6 +227,32 @@ def test_a_window_that_leaves_the_screen_for_a_while(desktop: PrivateDisplay, tm
     with VideoReader(session.video) as video:
         least = [int(video.frame(number)[:, :, 1].min()) for number in range(len(video))]
     assert min(least) > 15  # the game is green, red and white, and what lies behind it is black
+    assert verify(recorder.folder) == []
+
+
+def test_a_monitor_that_changes_its_mode(desktop: PrivateDisplay, tmp_path: Path) -> None:
+    with small_game(desktop):
+        window = find_window(desktop.name, title="Small game")
+        assert window is not None
+        place(desktop.name, window.id, 0, 0, 320, 240)
+        times = []
+        with attached(desktop.name, tmp_path, Attach(monitor=0), only_focused=False) as recorder:
+            start = recorder._opened.parts.start_ns
+            for width, height in ((320, 240), (640, 480)):
+                time.sleep(0.6)
+                resize_screen(desktop.name, width, height)
+                time.sleep(0.6)
+                times.append(now_ns() - start)
+    assert recorder.end_reason == "stopped"
+    with Session(recorder.folder) as session:
+        frames = session.frames()
+        assert session.info.picture_size == (480, 640)
+        assert frames.t_ns[-1] > session.duration_ns - 300_000_000
+    with VideoReader(session.video) as video:
+        small, large = (video.frame(int(np.searchsorted(video.times_ns, t_ns)) - 1) for t_ns in times)
+    assert small[470:, 630:, 1].min() > 15  # the green game is as large as the screen, and as the picture
+    assert large[:200, :200, 1].min() > 15
+    assert large[260:, 340:].max() < 16
     assert verify(recorder.folder) == []
 
 
