@@ -9,7 +9,7 @@ from typing import Protocol
 from gameon_env.clock import now_ns
 from gameon_env.controls import held_before
 from gameon_env.events import InputEvent
-from gameon_env.keys import BUTTONS, MOUSE_POSITION
+from gameon_env.keys import BUTTONS, MOUSE_POSITION, PAD_AXES
 
 
 class Source(Protocol):
@@ -62,6 +62,8 @@ class InputLog:
         self._place = place
         self._waiting: list[InputEvent] = []
         self._held: set[str] = set()
+        self._stands: dict[str, float] = {}
+        self._told: dict[str, float] = {}
         self._pointer: dict[str, InputEvent] = {}
         self._placed: dict[str, float] = {}
         self.stored = 0
@@ -102,13 +104,16 @@ class InputLog:
 
     def skip(self, until_ns: int) -> None:
         """Forget events before ``until_ns``: they belong to no game, or to a pause."""
-        for event in self._waiting:
+        for event in sorted(self._waiting, key=lambda event: event.t_ns):
             if event.t_ns < until_ns:
                 self._placed.pop(event.control, None)
+                if event.control in PAD_AXES:
+                    self._stands[event.control] = event.value
         self._waiting = [event for event in self._waiting if event.t_ns >= until_ns]
 
     def catch_up(self, at_ns: int) -> list[InputEvent]:
-        """After a pause that ended at ``at_ns``: the changes that make what was held into what was held then.
+        """After a pause that ended at ``at_ns``: the changes that make what was held into what was held then, and put
+        sticks and triggers where they stood then.
 
         Events before that are forgotten; later ones are still to be taken.
         """
@@ -117,6 +122,9 @@ class InputLog:
         changed = [InputEvent(at_ns, control, 0.0) for control in sorted(self._held - now)]
         changed += [InputEvent(at_ns, control, 1.0) for control in sorted(now - self._held)]
         self._held = now
+        moved = {control: value for control, value in self._stands.items() if value != self._told.get(control, 0.0)}
+        changed += [InputEvent(at_ns, control, value) for control, value in moved.items()]
+        self._told |= moved
         self.stored += len(changed)
         return changed
 
@@ -155,3 +163,5 @@ class InputLog:
         for event in events:
             if event.control in BUTTONS:
                 (self._held.add if event.value >= 0.5 else self._held.discard)(event.control)
+            elif event.control in PAD_AXES:
+                self._stands[event.control] = self._told[event.control] = event.value

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from gameon_env.clock import now_ns
 from gameon_env.events import InputEvent
+from gameon_env.keys import BUTTONS
 from gameon_env.recording.input_log import InputLog
 
 KEYS = ("key:a", "key:b", "key:c")
@@ -32,7 +33,7 @@ class Keyboard:
 
     def held(self) -> frozenset[str]:
         self._happen()
-        return frozenset(self._down)
+        return frozenset(self._down & BUTTONS)
 
     def _happen(self) -> None:
         if self.typed:
@@ -91,6 +92,29 @@ def test_what_is_typed_right_after_a_pause_is_there_once() -> None:
     keyboard.type("key:a", 0.0)
     log.hear()
     assert changes(log.take(now_ns() + 1)) == [("key:a", 0.0)]
+
+
+def test_sticks_stand_after_a_pause_where_they_stand() -> None:
+    pad = Keyboard()
+    log = open_log(pad)
+    log.begin()
+    pad.type("pad:left_x", 0.8)
+    pad.type("pad:right_x", 0.5)
+    log.hear()
+    assert changes(log.take(now_ns() + 1)) == [("pad:left_x", 0.8), ("pad:right_x", 0.5)]
+    pad.type("pad:left_x", 0.0)  # in the pause, as all that follows
+    pad.type("pad:right_x", 0.9)
+    pad.type("pad:left_trigger", 1.0)
+    log.hear()
+    log.skip(now_ns() + 1)
+    pad.type("pad:right_x", 0.5)
+    ended_ns = now_ns()
+    pad.type("pad:left_y", -1.0)
+    caught_up = log.catch_up(ended_ns)
+    assert sorted(changes(caught_up)) == [("pad:left_trigger", 1.0), ("pad:left_x", 0.0)]
+    assert {event.t_ns for event in caught_up} == {ended_ns}
+    assert changes(log.take(now_ns() + 1)) == [("pad:left_y", -1.0)]
+    assert log.catch_up(now_ns()) == []
 
 
 def test_what_was_typed_in_a_pause_and_is_heard_late_is_forgotten() -> None:
