@@ -99,6 +99,11 @@ class GamePicture:
         return self._whole
 
     @property
+    def on_screen(self) -> Region:
+        """The part of it that lies on the screen, where it is drawn."""
+        return self._whole if self._capture is None else self._capture.region
+
+    @property
     def window_id(self) -> int | None:
         """The window whose picture it is, or that is played on this monitor or region; None where there is none."""
         return self._window.id if self._window is not None else None

@@ -147,7 +147,7 @@ class OpenRecording:
     def _grab(self) -> tuple[Frame, Region]:
         frame = self._game.picture.grab()
         self._note_place()
-        return frame, self._region
+        return frame, self._game.picture.on_screen
 
     def _note_place(self) -> None:
         self._region, self._windows = self._game.picture.region, self._game.picture.windows

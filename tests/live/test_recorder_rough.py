@@ -21,6 +21,7 @@ import pytest
 from gameon_env.clock import now_ns
 from gameon_env.data_processing.video_reader import VideoReader
 from gameon_env.desktop.display import PrivateDisplay
+from gameon_env.desktop.region import Region
 from gameon_env.desktop.windows import find_window, open_window
 from gameon_env.desktop.x11 import Wire
 from gameon_env.errors import GameOnError, SessionError, StorageError, VideoError, WindowError
@@ -227,6 +228,18 @@ def test_a_window_that_leaves_the_screen_for_a_while(desktop: PrivateDisplay, tm
     with VideoReader(session.video) as video:
         least = [int(video.frame(number)[:, :, 1].min()) for number in range(len(video))]
     assert min(least) > 15  # the game is green, red and white, and what lies behind it is black
+    assert verify(recorder.folder) == []
+
+
+def test_a_window_partly_outside_the_screen_is_drawn_where_it_is_seen(desktop: PrivateDisplay, tmp_path: Path) -> None:
+    """Else no drawing is a whole frame, and frames close to each other count as one."""
+    with small_game(desktop):
+        window = find_window(desktop.name, title="Small game")
+        assert window is not None
+        with attached(desktop.name, tmp_path) as recorder:
+            place(desktop.name, window.id, 500, 400, 320, 240)
+            until(lambda: recorder._opened.parts.pump._changes.region == Region(500, 400, 140, 80))
+            until(lambda: recorder._opened._region == Region(500, 400, 320, 240))
     assert verify(recorder.folder) == []
 
 
