@@ -14,6 +14,7 @@ from gameon_env.errors import GameOnError
 COMMANDS = {
     "doctor": "What this machine can do, and the command that mends each lack.",
     "games": "The games there are, and what their profiles say.",
+    "look": "Screenshots of a game, and what its profile reads from them.",
     "record": "Record a person, or an agent, who plays: video, input and sound.",
     "play": "Let an agent play a live game.",
     "train": "Make a policy: from recordings, or by playing.",

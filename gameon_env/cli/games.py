@@ -73,11 +73,16 @@ def command(
       region = [10, 10, 120, 24]      # left, top, width, height in the game's own picture (env.render())
       font = "mygame_digits.png"      # made by: gameon teach, which tells ink and tolerance too
       characters = "0123456789"       # those in the font, in its order
+      [readers.time]
+      kind = "digits"                 # ink = [255, 255, 255] for text on a background that is not plain
+      clock = true                    # m:ss or h:mm:ss, in seconds
+      region = [200, 10, 80, 24]
+      font = "mygame_digits.png"
       [readers.health]
       kind = "bar"                    # 0 to 1: how much of its length shows the colour
       region = [10, 40, 200, 12]
       color = [60, 220, 60]           # red, green, blue; tolerance = 60 levels of each
-      direction = "right"             # the way it fills, or up
+      direction = "right"             # the way it fills: right left up down
       [readers.over]
       kind = "color"                  # 1 where fraction = 0.5 of the region shows it, within tolerance = 30
       region = [200, 200, 240, 80]
@@ -86,6 +91,10 @@ def command(
       kind = "template"               # 1 where the picture is found in the region, by threshold = 0.9
       image = "mygame_menu.png"       # a PNG beside the profile
       region = [0, 0, 640, 100]
+      [readers.lives]
+      kind = "count"                  # how often the picture is found in the region
+      image = "mygame_heart.png"
+      region = [500, 0, 140, 30]
       [readers.stuck]
       kind = "unchanged"              # 1 when the region has looked the same for so long
       seconds = 5
@@ -110,6 +119,9 @@ def command(
       timeout_s = 15                  # how long it may take to get there
       [[reset.steps]]                 # in order, each one of: tap, wait, until
       tap = "key:enter"               # a key or button, held for seconds = 0.1
+      [[reset.steps]]
+      tap = "mouse:left"              # a click
+      at = [320, 240]                 # x, y in the game's picture: the pointer goes there first
       [[reset.steps]]
       wait = 0.5                      # seconds
       [[reset.steps]]

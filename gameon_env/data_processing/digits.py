@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +14,16 @@ from gameon_env.data_processing.picture_file import read_picture, write_png
 from gameon_env.errors import ObservationError, ProfileError
 
 Pixels = npt.NDArray[np.uint8]
+
+
+USUAL_THRESHOLD, USUAL_SMOOTH_THRESHOLD = 0.8, 0.7
+"""Least likenesses. Of 800 numbers in 20 smooth fonts on 10 grounds 79 % are read at 0.8, 97 % at 0.7."""
+
+RESEMBLING = 0.35
+"""What is so many thresholds like a character may well be one."""
+
+GROUND = 3.0
+"""What differs from the ink by so many tolerances is ground and nothing else, be it busy or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,19 @@ class Ink:
         """``(h, w, 3) uint8``: white where ``(h, w, 3) uint8 BGR`` pixels are ink, black elsewhere."""
         mask = near(pixels, self.rgb, self.tolerance)
         return np.repeat((mask * np.uint8(255))[:, :, None], 3, axis=2)
+
+    def coverage(self, pixels: Pixels) -> Pixels:
+        """``(h, w, 3) uint8``: how much of each ``(h, w, 3) uint8 BGR`` pixel is ink, from black (none) to white (all).
+
+        The edges of smooth text are mixed with what is behind it: ``a * ink + (1 - a) * ground`` differs from the ink
+        by ``1 - a`` of what the ground does, which is the most that anything close by differs. ``a`` is the same on
+        all grounds; the edges of a mask are not.
+        """
+        ink = np.array(self.rgb[::-1], np.float64)
+        difference = np.asarray(cv2.absdiff(np.ascontiguousarray(pixels), ink)).max(axis=2).astype(np.float32)
+        difference = np.minimum(difference, GROUND * self.tolerance)
+        ground = np.maximum(cv2.dilate(difference, np.ones((5, 5), np.uint8)), max(self.tolerance, 1))
+        return np.repeat(np.rint(255 * (1 - difference / ground)).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def near(pixels: Pixels, rgb: tuple[int, int, int], tolerance: float) -> npt.NDArray[np.bool_]:
@@ -42,21 +66,28 @@ class DigitFont:
 
     Args:
         glyphs: one ``(h, w, 4) uint8 BGRA`` picture per character; what is transparent is not compared.
-        threshold: least likeness for a match, 1 - (root mean square difference / 128 levels).
-        ink: the colour of the text, for text on a background that is not plain: what is near it becomes white and
-            all else black, in the glyphs and in what is read.
+        threshold: least likeness for a match, 1 - (root mean square difference / 128 levels); 0.8 without it, and
+            0.7 for smooth characters.
+        ink: the colour of the text, for text on a background that is not plain. Glyphs with smooth edges are compared
+            with how much of each pixel is ink, those without with where the ink is.
     """
 
-    def __init__(self, glyphs: dict[str, Pixels], threshold: float = 0.8, ink: Ink | None = None) -> None:
+    def __init__(self, glyphs: dict[str, Pixels], threshold: float | None = None, ink: Ink | None = None) -> None:
         self.glyphs = glyphs
-        self.threshold = threshold
         self.ink = ink
+        self.smooth = ink is not None and any(
+            ((glyph[:, :, :3] > 0) & (glyph[:, :, :3] < 255) & (glyph[:, :, 3:] > 0)).any() for glyph in glyphs.values()
+        )
+        """Whether the characters have smooth edges, on a ground that is not plain."""
+        self.threshold = (
+            (USUAL_SMOOTH_THRESHOLD if self.smooth else USUAL_THRESHOLD) if threshold is None else threshold
+        )
         # Ink is white or black in all three channels: where the glyphs are as well, one of them says it all.
         plain = all((glyph[:, :, :1] == glyph[:, :, 1:3]).all() for glyph in glyphs.values())
         self._channels = 1 if ink is not None and plain else 3
 
     @classmethod
-    def load(cls, path: Path, characters: str, threshold: float = 0.8, ink: Ink | None = None) -> DigitFont:
+    def load(cls, path: Path, characters: str, threshold: float | None = None, ink: Ink | None = None) -> DigitFont:
         """Read a font.
 
         Raises:
@@ -110,26 +141,112 @@ class DigitFont:
 
         Where two characters claim the same place, the better likeness wins.
         """
+        return "".join(place.character for place in self._find(self._shown(pixels))[0])
+
+    def read_all(self, pixels: Pixels) -> str | None:
+        """The same; None where a character was not recognised: as high and wide as they are, between them, or close
+        by and somewhat like one of them.
+
+        Commas, points, signs and labels count for nothing. Without ink only a plain background tells what is on it.
+        """
+        shown = self._shown(pixels)
+        places, resembling = self._find(shown)
+        missed = bool(places) and self._misses_one(shown, places, resembling)
+        return None if missed else "".join(place.character for place in places)
+
+    def _shown(self, pixels: Pixels) -> Pixels:
+        if self.ink is None:
+            return pixels
+        return self.ink.coverage(pixels) if self.smooth else self.ink.separate(pixels)
+
+    def _find(self, shown: Pixels) -> tuple[list[_Place], npt.NDArray[np.bool_]]:
+        """Where which characters are, from left to right, and the columns that are the middle of what resembles one."""
         channels = self._channels
-        pixels = np.ascontiguousarray((pixels if self.ink is None else self.ink.separate(pixels))[:, :, :channels])
-        found: list[tuple[float, int, int, str]] = []
+        pixels = np.ascontiguousarray(shown[:, :, :channels])
+        found: list[tuple[float, _Place]] = []
+        resembling = np.zeros(pixels.shape[1], bool)
         for character, glyph in self.glyphs.items():
-            if glyph.shape[0] > pixels.shape[0] or glyph.shape[1] > pixels.shape[1]:
+            height, width = glyph.shape[:2]
+            if height > pixels.shape[0] or width > pixels.shape[1]:
                 continue
             compared = np.repeat(glyph[:, :, 3:] // 255, channels, axis=2)
-            shown = np.ascontiguousarray(glyph[:, :, :channels])
-            difference = cv2.matchTemplate(pixels, shown, cv2.TM_SQDIFF, mask=compared)
+            picture = np.ascontiguousarray(glyph[:, :, :channels])
+            difference = cv2.matchTemplate(pixels, picture, cv2.TM_SQDIFF, mask=compared)
             likeness = 1 - np.sqrt(np.maximum(difference, 0) / compared.sum()) / 128
             best = likeness.max(axis=0)
-            found += [
-                (float(best[x]), int(x), glyph.shape[1], character) for x in np.flatnonzero(best > self.threshold)
-            ]
-        taken: list[tuple[int, int, str]] = []
-        for _, left, width, character in sorted(found, key=lambda match: -match[0]):
-            margin = max(width // 3, 1)  # neighbours may share their outer columns, slanted ones in particular
-            if all(left + width - margin <= x or x + w - margin <= left for x, w, _ in taken):
-                taken.append((left, width, character))
-        return "".join(character for _, _, character in sorted(taken))
+            resembling[np.flatnonzero(best > RESEMBLING * self.threshold) + width // 2] = True
+            for x in np.flatnonzero(best > self.threshold):
+                place = _Place(int(x), int(likeness[:, x].argmax()), width, height, character)
+                found.append((float(best[x]), place))
+        taken: list[_Place] = []
+        for _, place in sorted(found, key=lambda match: -match[0]):
+            margin = max(place.width // 3, 2)  # neighbours share their outer columns, slanted ones more than one each
+            if all(place.right - margin <= other.left or other.right - margin <= place.left for other in taken):
+                taken.append(place)
+        return sorted(taken), resembling
+
+    def _misses_one(self, shown: Pixels, places: list[_Place], resembling: npt.NDArray[np.bool_]) -> bool:
+        inked = shown[:, :, 0] > 127 if self.ink is not None else _on_plain_ground(shown)
+        if inked is None:
+            return False
+        band = inked[min(place.top for place in places) : max(place.bottom for place in places)]
+        columns = np.asarray(band.any(axis=0))
+        for place in places:
+            columns[place.left + 1 : place.right - 1] = False  # but for the margins, which a neighbour may reach into
+        widths = [glyph.shape[1] for glyph in self.glyphs.values()]
+        least_rows = 0.8 * min(place.bottom - place.top for place in places) - 2
+        for run in _runs(columns):
+            left, right = int(run[0]), int(run[-1]) + 1
+            rows = int(band[:, left:right].any(axis=1).sum())  # few in a colon, which is high but mostly gap
+            if not 0.3 * min(widths) <= right - left <= 1.15 * max(widths) or rows < least_rows:
+                continue
+            apart = min(max(place.left - right, left - place.right) for place in places)
+            if places[0].left < left < places[-1].left:
+                return True
+            if apart <= max(widths) // 2 and resembling[left:right].any():
+                return True
+        return False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Place:
+    """Where a character was found."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    character: str
+
+    @property
+    def right(self) -> int:
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> int:
+        return self.top + self.height
+
+
+def _border(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+
+
+def _inked(pixels: Pixels) -> npt.NDArray[np.bool_]:
+    """Which pixels differ from the middle colour of the border by more than 60 levels."""
+    ground = np.median(_border(pixels), axis=0)
+    return np.asarray(np.abs(pixels.astype(np.float32) - ground).max(axis=2) > 60)
+
+
+def _on_plain_ground(pixels: Pixels) -> npt.NDArray[np.bool_] | None:
+    """Which pixels are not the ground; None where it is not plain."""
+    inked = _inked(pixels)
+    return inked if _border(inked).mean() <= 0.1 else None
+
+
+def _runs(columns: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.intp]]:
+    """The numbers of the columns that are True, in runs without a gap."""
+    numbers = np.flatnonzero(columns)
+    return np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1) if len(numbers) else []
 
 
 def teach(pixels: Pixels, text: str, ink: Ink | None = None) -> DigitFont:
@@ -151,12 +268,10 @@ def teach(pixels: Pixels, text: str, ink: Ink | None = None) -> DigitFont:
     if not characters:
         raise ObservationError("there is nothing to learn from an empty text: give the text that the picture shows")
     if ink is not None:
-        pixels = ink.separate(pixels)
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    inked = np.abs(pixels.astype(np.float32) - np.median(border, axis=0)).max(axis=2) > 60
+        pixels = ink.coverage(pixels)
+    inked = _inked(pixels)
     rows = np.flatnonzero(inked.any(axis=1))
-    columns = np.flatnonzero(inked.any(axis=0))
-    runs = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1) if len(columns) else []
+    runs = _runs(np.asarray(inked.any(axis=0)))
     if len(runs) != len(characters):
         raise ObservationError(
             f"the picture falls into {len(runs)} characters, the text {text!r} has {len(characters)}: give a region "

@@ -162,6 +162,11 @@ class DesktopEnv(gymnasium.Env[Observation, Action]):
         return self._referee.score
 
     @property
+    def readings(self) -> dict[str, float | None]:
+        """What each reader says of the last picture alone; None where it could not be read there."""
+        return dict(self._referee.readings)
+
+    @property
     def unread(self) -> tuple[str, ...]:
         """The readers of the score and the rewards that could not be read so far in this episode: they give nothing."""
         return self._referee.unread

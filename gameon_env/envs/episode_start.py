@@ -145,7 +145,7 @@ class EpisodeStart:
     def _do(self, steps: tuple[ResetStep, ...]) -> None:
         for step in steps:
             if step.kind == "tap":
-                self.tap(step.what, step.seconds)
+                self.tap(step.what, step.seconds, step.at)
                 continue
             end_ns = self._time.now_ns() + int(step.seconds * 1e9)
             while self._time.now_ns() < end_ns:
@@ -154,14 +154,16 @@ class EpisodeStart:
                     break
                 self._sleep_towards(end_ns)
 
-    def tap(self, control: str, seconds: float) -> None:
-        """Hold a key or button for some seconds.
+    def tap(self, control: str, seconds: float, at: tuple[int, int] | None = None) -> None:
+        """Hold a key or button for some seconds, with the pointer ``at`` a pixel ``(x, y)`` of the game's picture.
 
         Raises:
             WindowError: on a shared display the game's window does not have the focus, or a click would miss it.
         """
         self._check()
         self._check_focus(control)
+        if at is not None:
+            self._point(*at)
         end_ns = self._time.now_ns() + int(seconds * 1e9)
         try:
             if self._game.inject([Command("press", control)])[1]:
@@ -174,6 +176,12 @@ class EpisodeStart:
                 self._check_focus(control)
         finally:
             self._game.release_all()
+
+    def _point(self, x: int, y: int) -> None:
+        """Games that look at the pointer once a frame see it there before the press."""
+        self._game.grab()  # which says where its window is by now
+        self._game.inject([Command("move_to", x=x, y=y)])
+        self._time.sleep(2 * LOOK_EVERY_S)
 
     def _check_focus(self, control: str) -> None:
         if not self._game.focused:

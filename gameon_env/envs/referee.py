@@ -20,6 +20,8 @@ class Referee:
         self._held_steps = [0] * len(profile.terminations)
         self.values: dict[str, float] = dict.fromkeys(self._readers, math.nan)
         """The last value of each reader; NaN where it was never readable in this episode."""
+        self.readings: dict[str, float | None] = dict.fromkeys(self._readers)
+        """What each reader says of the last view alone; None where it could not be read there."""
 
     @property
     def score(self) -> float:
@@ -72,7 +74,7 @@ class Referee:
 
     def _read_all(self, view: GameView) -> None:
         for name, reader in self._readers.items():
-            value = reader.read(view)
+            self.readings[name] = value = reader.read(view)
             if value is not None:
                 self.values[name] = value
 

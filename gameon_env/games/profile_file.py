@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def read_profile(file: Path) -> Profile:
         score=_reader_name(table, "score", readers) if "score" in table else None,
         rewards=tuple(_reward(row, readers) for row in table.tables("reward")),
         terminations=tuple(_termination(row, readers) for row in table.tables("termination")),
-        reset=_reset(table, readers, launched=launch is not None),
+        reset=_reset(table, readers, launch),
         emergency_stop=stop_key,
         reader_tables=readers,
         training=_training(table, controls, launch),
@@ -176,8 +177,8 @@ def _termination(row: Table, readers: Mapping[str, object]) -> Termination:
     return made
 
 
-def _reset(table: Table, readers: Mapping[str, object], *, launched: bool) -> Reset:
-    section = table.table("reset")
+def _reset(table: Table, readers: Mapping[str, object], launch: Launch | None) -> Reset:
+    section, launched = table.table("reset"), launch is not None
     if section is None:
         return Reset("relaunch" if launched else "none")
     mode = section.choice("mode", ("relaunch", "keys", "none"), "relaunch" if launched else "none")
@@ -185,8 +186,8 @@ def _reset(table: Table, readers: Mapping[str, object], *, launched: bool) -> Re
         raise section.error("mode", "cannot be relaunch: this profile attaches to a game and launches nothing")
     made = Reset(
         mode=mode,  # type: ignore[arg-type]
-        steps=tuple(_reset_step(row, readers) for row in section.tables("steps")),
-        start_steps=tuple(_reset_step(row, readers) for row in section.tables("start_steps")),
+        steps=tuple(_reset_step(row, readers, launch) for row in section.tables("steps")),
+        start_steps=tuple(_reset_step(row, readers, launch) for row in section.tables("start_steps")),
         ready=_reader_name(section, "ready", readers) if "ready" in section else None,
         timeout_s=section.number("timeout_s", 15.0, low=0, above=True),
     )
@@ -197,18 +198,28 @@ def _reset(table: Table, readers: Mapping[str, object], *, launched: bool) -> Re
     return made
 
 
-def _reset_step(row: Table, readers: Mapping[str, object]) -> ResetStep:
+def _reset_step(row: Table, readers: Mapping[str, object], launch: Launch | None) -> ResetStep:
     kinds = [kind for kind in ("tap", "wait", "until") if kind in row]
     if len(kinds) != 1:
         raise row.error("tap", "or wait or until must be there, exactly one of them")
     if kinds[0] == "wait":
         step = ResetStep("wait", seconds=row.number("wait", low=0))
     elif kinds[0] == "tap":
-        step = ResetStep("tap", _button(row, "tap"), row.number("seconds", 0.1, low=0))
+        step = ResetStep("tap", _button(row, "tap"), row.number("seconds", 0.1, low=0), _place(row, launch))
     else:
         step = ResetStep("until", _reader_name(row, "until", readers), row.number("seconds", 10.0, low=0))
     row.done()
     return step
+
+
+def _place(row: Table, launch: Launch | None) -> tuple[int, int] | None:
+    place = row.integers("at", "x, y", None)
+    if place is None:
+        return None
+    height, width = launch.screen_size if launch is not None else (math.inf, math.inf)
+    if not (0 <= place[0] < width and 0 <= place[1] < height):
+        raise row.error("at", f"must be [x, y], a pixel of the game's picture; it is {list(place)}")
+    return place[0], place[1]
 
 
 def _reader_name(table: Table, key: str, readers: Mapping[str, object]) -> str:

@@ -134,11 +134,13 @@ class Termination:
 @dataclass(frozen=True, slots=True)
 class ResetStep:
     """One thing to do at a reset: ``tap`` a key or button (held for ``seconds``), ``wait`` some seconds, or wait
-    ``until`` a reader is 1 (for ``seconds`` at most)."""
+    ``until`` a reader is 1 (for ``seconds`` at most). The pointer goes ``at`` a pixel ``(x, y)`` of the game's picture
+    before a tap."""
 
     kind: Literal["tap", "wait", "until"]
     what: str = ""
     seconds: float = 0.0
+    at: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from gameon_env.games.game_view import GameView, Reader
 from gameon_env.games.process_readers import Exit, Log, Python
-from gameon_env.games.screen_readers import Bar, Color, Digits, Template, Unchanged
+from gameon_env.games.screen_readers import Bar, Color, Count, Digits, Template, Unchanged
 from gameon_env.games.table import Table
 
 __all__ = ["KINDS", "GameView", "Reader", "make_reader"]
@@ -21,6 +21,7 @@ KINDS: dict[str, Callable[[Table], Reader]] = {
     "bar": Bar,
     "color": Color,
     "template": Template,
+    "count": Count,
     "unchanged": Unchanged,
     "exit": Exit,
     "log": Log,

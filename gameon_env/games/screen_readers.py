@@ -1,4 +1,5 @@
-"""Readers of the screen: digits, how full a bar is, whether a colour or a template is there, what stays unchanged."""
+"""Readers of the screen: digits, how full a bar is, whether a colour or a template is there, and how
+often, what stays unchanged."""
 
 from __future__ import annotations
 
@@ -6,10 +7,12 @@ import re
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from gameon_env.data_processing.digits import DigitFont, Ink, near
 from gameon_env.data_processing.picture_file import read_picture
 from gameon_env.errors import ProfileError
+from gameon_env.events import Frame
 from gameon_env.games.game_view import GameView
 from gameon_env.games.screen_area import Area, AreaReader, Pixels
 from gameon_env.games.table import Table
@@ -19,17 +22,24 @@ class Digits(AreaReader):
     """``kind = "digits"``: a number written in a taught font (see ``gameon teach --help``).
 
     Keys: region, font (a PNG beside the profile), characters (those in the font, in order; "0123456789" unless given),
-    threshold (least likeness of a character, 0-1, 0.8 unless given), ink ([r, g, b] of the text, where the background
-    is not plain), tolerance (levels per channel that the ink may differ, 60 unless given), and pattern (where other
-    characters stand around the number: a regular expression of all that is read, whose first group is the number).
+    threshold (least likeness of a character, 0-1, 0.8 unless given, 0.7 for smooth ones in ink), ink ([r, g, b] of the
+    text, where the background is not plain), tolerance (levels per channel that the ink may differ, 60 unless given),
+    clock (true: it is a time as m:ss or h:mm:ss, which is read in seconds), and pattern (where other characters stand
+    around the number: a regular expression of all that is read, whose first group is the number).
+
+    Where it sees, close to the number, something like a character that it does not recognise, it reads nothing: a
+    number with a digit left out would be a wrong one. With a pattern, that alone decides.
     """
 
     def __init__(self, table: Table) -> None:
         super().__init__(Area(table, required=True))
         font, characters = table.take("font", str), table.take("characters", str, "0123456789")
-        threshold, tolerance = table.number("threshold", 0.8, low=0), table.number("tolerance", 60.0, low=0)
+        threshold = table.number("threshold", low=0) if "threshold" in table else None
+        table.take("threshold", float, None)
+        tolerance = table.number("tolerance", 60.0, low=0)
         ink = Ink(_color(table, "ink"), tolerance) if "ink" in table else None
         table.take("ink", list, None)
+        self._clock = table.take("clock", bool, False)
         pattern = table.regex("pattern", None)
         self._pattern = re.compile(pattern) if pattern else None
         if self._pattern is not None and not self._pattern.groups:
@@ -39,27 +49,45 @@ class Digits(AreaReader):
         except ProfileError as error:
             raise table.wrap("font", error) from error
 
+    def text(self, frame: Frame) -> str:
+        """All characters of the font that are found in the region, from left to right."""
+        pixels = self._area.cut(frame)
+        return "" if pixels is None else self._font.read(pixels[:, :, :3])
+
     def _work_out(self, pixels: Pixels) -> float | None:
-        text = self._font.read(pixels)
-        if self._pattern is not None:
-            match = self._pattern.search(text)
+        if self._pattern is None:
+            text = self._font.read_all(pixels) or ""
+        else:
+            match = self._pattern.search(self._font.read(pixels))
             text = match[1] or "" if match is not None else ""
         text = "".join(char for char in text if char in "-.0123456789")
-        return float(text) if re.fullmatch(r"-?\d+(\.\d+)?", text) else None
+        if not re.fullmatch(r"-?\d+(\.\d+)?", text):
+            return None
+        return _seconds(text) if self._clock else float(text)
+
+
+def _seconds(text: str) -> float:
+    """Of hours, minutes and seconds without what stands between them, two digits each but for the first."""
+    sign = -1 if text[0] == "-" else 1
+    whole, _, part = text.lstrip("-").partition(".")
+    value = 3600 * int(whole[:-4] or 0) + 60 * int(whole[-4:-2] or 0) + int(whole[-2:])
+    return sign * (value + float(f"0.{part or 0}"))
 
 
 class Bar(AreaReader):
     """``kind = "bar"``: how full a bar is, 0-1: the part of the region's columns (rows) that show ``color``.
 
-    Keys: region, color [r, g, b], tolerance (levels per channel, 60 unless given), direction (right or up: the way it
-    fills), colors for bars that change colour while they drain (a list of [r, g, b] in place of color).
+    Keys: region, color [r, g, b], tolerance (levels per channel, 60 unless given), direction (right, left, up or down:
+    the way it fills), colors for bars that change colour while they drain (a list of [r, g, b] in place of color).
     """
 
     def __init__(self, table: Table) -> None:
         super().__init__(Area(table, required=True))
         self._colors = _colors(table)
         self._tolerance = table.number("tolerance", 60.0, low=0)
-        self._axis = 0 if table.choice("direction", ("right", "up"), "right") == "right" else 1
+        self._axis = (
+            0 if table.choice("direction", ("right", "left", "up", "down"), "right") in ("right", "left") else 1
+        )
 
     def _work_out(self, pixels: Pixels) -> float | None:
         filled = np.zeros(pixels.shape[:2], bool)
@@ -104,11 +132,34 @@ class Template(AreaReader):
         self._threshold = table.number("threshold", 0.9, low=0)
 
     def _work_out(self, pixels: Pixels) -> float | None:
+        likeness = self._likeness(pixels)
+        return None if likeness is None else float(likeness.max() >= self._threshold)
+
+    def _likeness(self, pixels: Pixels) -> npt.NDArray[np.float32] | None:
+        """At each place of the image in the region; None where it does not fit into the picture."""
         if pixels.shape[0] < self._image.shape[0] or pixels.shape[1] < self._image.shape[1]:
             return None
         difference = cv2.matchTemplate(np.ascontiguousarray(pixels), self._image, cv2.TM_SQDIFF)
-        error = np.sqrt(max(float(difference.min()), 0.0) / self._image.size)
-        return float(1 - error / 128 >= self._threshold)
+        return np.asarray(1 - np.sqrt(np.maximum(difference, 0) / self._image.size) / 128, np.float32)
+
+
+class Count(Template):
+    """``kind = "count"``: how often the picture ``image`` is found in the region, as hearts that are lives.
+
+    Keys: as of ``template``. Two that overlap by half or more are one.
+    """
+
+    def _work_out(self, pixels: Pixels) -> float | None:
+        likeness = self._likeness(pixels)
+        if likeness is None:
+            return None
+        height, width = (max(side // 2, 1) for side in self._image.shape[:2])
+        count = 0
+        while likeness.max() >= self._threshold:
+            y, x = np.unravel_index(int(likeness.argmax()), likeness.shape)
+            likeness[max(y - height, 0) : y + height + 1, max(x - width, 0) : x + width + 1] = -np.inf
+            count += 1
+        return float(count)
 
 
 class Unchanged:

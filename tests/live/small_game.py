@@ -31,6 +31,7 @@ def main() -> None:
     pygame.display.init()
     window = pygame.display.set_mode((width, height))
     pygame.display.set_caption("Small game")
+    start_button = pygame.Rect(width - 30, height - 30, 20, 20)
     box = pygame.Rect(width // 2, height // 2, 24, 24)
     score, menu = 0, options.menu
     start = time.monotonic()
@@ -45,6 +46,8 @@ def main() -> None:
                     score, menu = 0, False
                 if kind == "down" and event.key == pygame.K_ESCAPE:
                     menu = True
+            if event.type == pygame.MOUSEBUTTONDOWN and start_button.collidepoint(event.pos):
+                score, menu = 0, False
         held = pygame.key.get_pressed()
         box.x += 4 * (held[pygame.K_RIGHT] - held[pygame.K_LEFT])
         box.clamp_ip(window.get_rect())

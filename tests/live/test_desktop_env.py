@@ -408,6 +408,15 @@ def test_reset_by_keys_works_from_any_state(make: Make) -> None:
     assert observation[30, 5].tolist() == [0, 60, 0]
 
 
+@pytest.mark.parametrize("time", ["real", "lockstep"])
+def test_a_menu_of_the_mouse_is_clicked_where_the_profile_says(make: Make, time: str) -> None:
+    click = '[[reset.start_steps]]\ntap = "mouse:left"\nat = [300, 220]\n'
+    observation, _ = make("--menu", more=click, time=time).reset()
+    assert observation[30, 5].tolist() == [0, 60, 0]
+    observation, _ = make("--menu", more=click.replace("300", "200"), time=time).reset()
+    assert observation[30, 5].tolist() == [0, 0, 120]
+
+
 def test_keys_are_up_after_an_episode_and_at_reset(make: Make) -> None:
     env = make()
     env.reset()

@@ -46,6 +46,43 @@ def test_ink_reads_over_a_busy_background() -> None:
         assert font.read(picture) == str(number)
 
 
+def write_smooth(text: str, ground: np.ndarray | int) -> np.ndarray:
+    """White text with smooth edges, mixed with what is behind it."""
+    size = (44, 30 * len(text) + 40)
+    cover = np.zeros(size, np.uint8)
+    for i, character in enumerate(text):
+        cv2.putText(cover, character, (10 + 30 * i, 33), cv2.FONT_HERSHEY_SIMPLEX, 1.1, 255, 2, cv2.LINE_AA)
+    share = cover[:, :, None] / 255
+    return np.asarray(share * 255 + (1 - share) * (np.zeros((*size, 3)) + ground), np.uint8)
+
+
+def test_smooth_characters_in_ink_are_read_on_grounds_that_they_were_not_taught_on(tmp_path: Path) -> None:
+    ink = Ink((255, 255, 255))
+    characters = teach(write_smooth("0123456789", 30), "0123456789", ink).save(tmp_path / "font.png")
+    font = DigitFont.load(tmp_path / "font.png", characters, ink=ink)
+    slope = np.linspace(0, 170, 30 * 5 + 40)[None, :, None]
+    for ground in (0, 90, 170, np.array([140, 60, 20]), np.array([30, 40, 200]), slope):
+        for number in ("0", "71438", "90265", "11111"):
+            picture = write_smooth(number, ground if len(number) == 5 else 120)
+            assert font.read_all(picture) == number
+
+
+@pytest.mark.parametrize("ink", [None, Ink((255, 255, 255), 40)])
+def test_a_number_with_a_digit_that_is_not_known_is_not_read(ink: Ink | None) -> None:
+    font = teach(write("012345679"), "012345679", ink)  # no 8
+    for number in ("18", "81", "1801", "380"):
+        assert font.read(write(number)) == number.replace("8", "")
+        assert font.read_all(write(number)) is None
+    assert font.read_all(write("1701")) == "1701"
+
+
+@pytest.mark.parametrize("ink", [None, Ink((255, 255, 255), 40)])
+def test_what_is_no_digit_beside_a_number_does_not_keep_it_from_being_read(ink: Ink | None) -> None:
+    font = teach(write("0123456789"), "0123456789", ink)
+    for text, number in (("TIME  17", "17"), ("1,204", "1204"), ("x:12", "12"), ("7.", "7")):
+        assert font.read_all(write(text)) == number
+
+
 def test_saved_and_loaded_it_reads_the_same(tmp_path: Path) -> None:
     characters = FONT.save(tmp_path / "font.png")
     font = DigitFont.load(tmp_path / "font.png", characters)

@@ -100,6 +100,12 @@ def test_a_module_that_is_missing_is_said(tmp_path: Path) -> None:
         ('mode = "keys"', 'mode = "key"', "reset.mode must be one of"),
         ('tap = "key:enter"', 'tap = "mouse:dx"', r"reset.steps\[0\].tap must be a key or button"),
         ('tap = "key:enter"', 'press = "key:enter"', r"reset.steps\[0\].tap or wait or until"),
+        (
+            'tap = "key:enter"',
+            'tap = "mouse:left"\nat = [640, 9]',
+            r"reset.steps\[0\].at must be \[x, y\].*it is \[640, 9\]",
+        ),
+        ('tap = "key:enter"', "wait = 1\nat = [6, 9]", r"reset.steps\[0\].at is unknown"),
         ('"--seed={seed}"', '"--seed={sed}"', "launch.command may use"),
         ("[launch]", "[attach]\nmonitor = 0\n[launch]", r"attach stands beside \[launch\].*keep one"),
         ("[launch]", "[lanch]", "lanch is unknown; allowed here: name, title.*Did you mean 'launch'"),

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gameon_env.data_processing.digits import DigitFont
+from gameon_env.data_processing.digits import DigitFont, teach
 from gameon_env.errors import ProfileError
 from gameon_env.events import Frame
 from gameon_env.games.readers import GameView, Reader, make_reader
@@ -40,6 +40,10 @@ def test_bar_is_the_filled_part(tmp_path: Path) -> None:
     picture = blank()
     picture[60:100, 50:60, 1] = 200
     assert upward.read(view(picture)) == pytest.approx(0.4)
+    leftward = reader(tmp_path, kind="bar", region=[50, 40, 100, 10], color=[0, 200, 0], direction="left")
+    picture = blank()
+    picture[40:50, 90:150, 1] = 200
+    assert leftward.read(view(picture)) == pytest.approx(0.6)
 
 
 def test_color_needs_its_share_of_the_region(tmp_path: Path) -> None:
@@ -59,6 +63,33 @@ def test_template_is_found_wherever_it_is(tmp_path: Path) -> None:
     assert template.read(view(picture)) == 0
     picture[60:72, 100:120, :3] = sign
     assert template.read(view(picture)) == 1
+
+
+def test_count_is_how_often_a_picture_is_there(tmp_path: Path) -> None:
+    heart = np.random.default_rng(1).integers(0, 256, (12, 20, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "heart.png"), heart)
+    lives = reader(tmp_path, kind="count", image="heart.png", region=[90, 50, 100, 40])
+    picture = blank()
+    for count, x in enumerate((95, 115, 140)):
+        assert lives.read(view(picture)) == count
+        picture[60:72, x : x + 20, :3] = heart
+    assert lives.read(view(picture)) == 3
+    assert lives.read(view(picture[:60])) is None
+
+
+def test_a_clock_is_read_in_seconds(tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"kind": "digits", "region": [0, 0, 200, 40], "font": "digits.png", "clock": True}
+    teach(written("0123456789"), "0123456789").save(tmp_path / "digits.png")
+    clock = reader(tmp_path, **keys)
+    for text, seconds in (("0:07", 7), ("12:34", 754), ("1:02:03", 3723), ("59", 59), ("", None)):
+        assert clock.read(view(cv2.cvtColor(written(text), cv2.COLOR_BGR2BGRA))) == seconds
+
+
+def written(text: str) -> np.ndarray:
+    picture = np.full((40, 260, 3), 30, np.uint8)
+    for i, character in enumerate(text):
+        cv2.putText(picture, character, (10 + 24 * i, 30), cv2.FONT_HERSHEY_PLAIN, 1.5, (255, 255, 255), 2, cv2.LINE_4)
+    return picture
 
 
 def test_unchanged_counts_the_time_of_the_frames(tmp_path: Path) -> None:
