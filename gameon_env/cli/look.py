@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +83,7 @@ def command(
 
 def _play(
     profile: Profile, display: str, time: str, seconds: float, every: float, seed: int | None, *, play: bool
-) -> Iterator[Look]:
+) -> Generator[Look, None, None]:
     with closing(DesktopEnv(profile.path, display, time, observation_size=(16, 16), render_mode="rgb_array")) as env:
         env.passive = not play
         env.action_space.seed(seed)
@@ -109,7 +109,7 @@ def _play(
                 yield Look(f"{step / env.fps:7.2f} s{end and f' {end}'}", pixels, env.readings)
 
 
-def _read(profile: Profile, pictures: Sequence[Path]) -> Iterator[Look]:
+def _read(profile: Profile, pictures: Sequence[Path]) -> Generator[Look, None, None]:
     for path in pictures:
         picture = read_picture(path)
         if picture is None:
