@@ -22,7 +22,7 @@ class Digits(AreaReader):
     """``kind = "digits"``: a number written in a taught font (see ``gameon teach --help``).
 
     Keys: region, font (a PNG beside the profile), characters (those in the font, in order; "0123456789" unless given),
-    threshold (least likeness of a character, 0-1, 0.8 unless given, 0.7 for smooth ones in ink), ink ([r, g, b] of the
+    threshold (least likeness of a character, 0-1, 0.8 unless given, 0.6 for smooth ones in ink), ink ([r, g, b] of the
     text, where the background is not plain), tolerance (levels per channel that the ink may differ, 60 unless given),
     clock (true: it is a time as m:ss or h:mm:ss, which is read in seconds), and pattern (where other characters stand
     around the number: a regular expression of all that is read, whose first group is the number).
