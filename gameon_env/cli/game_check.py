@@ -27,7 +27,7 @@ def check_game(profile: Profile, *, runs: int, steps: int, as_json: bool) -> Non
         typer.Exit: with code 1 where it is not deterministic, or cannot be played in lockstep.
     """
     if profile.launch is not None:
-        profile.launch.check_installed()
+        profile.launch.check_installed(profile.path.parent)
     console = open_console(soft_wrap=True)
 
     def show(run: Run) -> None:

@@ -105,7 +105,8 @@ def command(
       pattern = "level .* begins"     # file = "x.log": of this file in the game's HOME instead
       [readers.own]
       kind = "python"
-      function = "my_module:read"     # yours, which is given a GameView and returns a number or None
+      function = "my_module:read"     # yours, in my_module.py beside the profile or installed: number or None
+                                      # of a GameView
     \b
       [[reward]]
       reader = "score"
@@ -165,7 +166,7 @@ def installed(profile: Profile) -> str:
     if profile.launch is None:
         return ""
     try:
-        profile.launch.check_installed()
+        profile.launch.check_installed(profile.path.parent)
     except MissingProgramError:
         return f"no: {profile.launch.install}" if profile.launch.install else "no"
     return ""

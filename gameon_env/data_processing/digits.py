@@ -253,8 +253,9 @@ def teach(pixels: Pixels, text: str, ink: Ink | None = None) -> DigitFont:
     """Learn a font from a picture that shows a known text.
 
     Without ``ink``, the background is the middle colour at the picture's border, and ink what differs from it by more
-    than 60 levels; with it, what is ink for more than a half. Runs of columns that hold ink are the characters. What is compared later is the ink and, with
-    ``ink``, its closest surroundings only, so that slanted characters may reach into each other's columns.
+    than 60 levels; with it, what is ink for more than a half. Runs of columns that hold ink are the characters. What is
+    compared later is the ink and, with ``ink``, its closest surroundings only, so that slanted characters may reach
+    into each other's columns.
 
     Args:
         pixels: ``(h, w, 3) uint8 BGR``, the text alone, in one line.

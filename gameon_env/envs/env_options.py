@@ -56,7 +56,7 @@ def check_launch(profile: Profile, observation_size: tuple[int, int]) -> None:
     launch = profile.launch
     if launch is None:
         return
-    launch.check_installed()
+    launch.check_installed(profile.path.parent)
     height, width = launch.screen_size
     if not 0 < observation_size[0] <= height or not 0 < observation_size[1] <= width:
         raise ObservationError(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -77,6 +79,7 @@ class Log:
 class Python:
     """``kind = "python"``: the user's own ``function = "module:function"``, called with each :class:`GameView`.
 
+    The module lies beside the profile, or is installed.
     It returns a number, or None where there is none to be read; infinity and NaN count as None.
     """
 
@@ -85,7 +88,7 @@ class Python:
         self._name = table.take("function", str)
         module, _, attribute = self._name.partition(":")
         try:
-            self._function: Callable[[GameView], object] = getattr(importlib.import_module(module), attribute)
+            self._function: Callable[[GameView], object] = getattr(_module(module, table.file.parent), attribute)
         except Exception as error:  # whatever the user's module raises while it is imported
             raise table.error(
                 "function", f"must be an importable 'module:function'; {self._name!r}: {error}"
@@ -109,3 +112,28 @@ class Python:
         if not isinstance(value, (int, float)):
             raise self._table.error("function", f"must return a number or None; {self._name!r} returned {value!r}")
         return float(value) if abs(value) <= sys.float_info.max else None
+
+
+def _imports_as(name: str, file: Path) -> bool:
+    """Whether the file is what an import gives: then the user's own code shares the module with us."""
+    found = importlib.util.find_spec(name)
+    return found is not None and found.origin is not None and Path(found.origin).resolve() == file.resolve()
+
+
+def _module(name: str, folder: Path) -> ModuleType:
+    """The module beside the profile, which another profile's of the same name is not; else the installed one."""
+    file = folder / f"{name}.py"
+    if not file.is_file() or _imports_as(name, file):
+        return importlib.import_module(name)
+    known_as = f"{name}@{file.resolve()}"
+    if known_as not in sys.modules:
+        spec = importlib.util.spec_from_file_location(known_as, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[known_as] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[known_as]
+            raise
+    return sys.modules[known_as]

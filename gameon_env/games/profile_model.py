@@ -71,9 +71,9 @@ class Launch:
         """Whether the game can be started with a seed."""
         return any("{seed}" in part for part in self.command)
 
-    def check_installed(self) -> None:
-        """Raise :class:`MissingProgramError` where the program is not there."""
-        program = self.fill(seed=0, folder=Path())[0]
+    def check_installed(self, folder: Path) -> None:
+        """Raise :class:`MissingProgramError` where the program is not there; ``folder`` is the profile's."""
+        program = self.fill(seed=0, folder=folder)[0]
         folders = os.pathsep.join([os.environ.get("PATH", os.defpath), *GAME_FOLDERS])
         missing = [file for file in self.files if not Path(file).expanduser().exists()]
         missing += [module for module in self.modules if importlib.util.find_spec(module) is None]

@@ -24,7 +24,7 @@ def record_doom(folder: Path, seconds: float) -> Path:
     profile = load_profile("doom")
     launch = profile.launch
     assert launch is not None
-    launch.check_installed()
+    launch.check_installed(profile.path.parent)
     folder.mkdir(parents=True, exist_ok=True)
     keys = tuple(name for name in profile.controls.names if name.startswith("key:"))
     command = launch.fill(seed=0, folder=folder)

@@ -51,9 +51,10 @@ def counter_game(folder: Path) -> Game:
 
 
 def doom(folder: Path) -> Game:
-    launch = load_profile("doom").launch
+    profile = load_profile("doom")
+    launch = profile.launch
     assert launch is not None
-    launch.check_installed()
+    launch.check_installed(profile.path.parent)
     log = folder / "presents.bin"
     env = {**launch.env, **_presents.environment(_presents.build(folder), log)}
     keys = tuple(load_profile("doom").controls.names)

@@ -22,10 +22,10 @@ pytestmark = pytest.mark.skipif(
 
 
 def lockstep(game: str) -> DesktopEnv:
-    launch = load_profile(game).launch
-    assert launch is not None
+    profile = load_profile(game)
+    assert profile.launch is not None
     try:
-        launch.check_installed()
+        profile.launch.check_installed(profile.path.parent)
     except MissingProgramError as error:
         pytest.skip(str(error))
     return open_lockstep(game)

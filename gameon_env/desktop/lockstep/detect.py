@@ -67,7 +67,10 @@ def _interpreter(head: bytes) -> str:
 def _privileges(path: Path) -> str:
     mode = path.stat().st_mode
     if mode & (stat.S_ISUID | stat.S_ISGID):
-        return f"{path} is setuid or setgid, and the system loads no library of ours into such programs"
+        return (
+            f"{path} is setuid or setgid, and the system loads no library of ours into such programs; a copy of it "
+            "(by cp) that launch.command names is neither"
+        )
     try:
         os.getxattr(path, "security.capability")
     except OSError:

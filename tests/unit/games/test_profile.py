@@ -68,7 +68,16 @@ def test_a_game_that_is_not_installed_says_how_to_get_it(tmp_path: Path) -> None
     launch = load_profile(write(tmp_path, GOOD)).launch
     assert launch is not None
     with pytest.raises(MissingProgramError, match="apt-get install mygame"):
-        launch.check_installed()
+        launch.check_installed(tmp_path)
+
+
+def test_a_game_that_lies_beside_its_profile_is_found(tmp_path: Path) -> None:
+    launch = load_profile(write(tmp_path, GOOD.replace('"mygame"', '"{folder}/mygame"'))).launch
+    assert launch is not None
+    with pytest.raises(MissingProgramError, match="mygame is missing"):
+        launch.check_installed(tmp_path)
+    (tmp_path / "mygame").touch(mode=0o755)
+    launch.check_installed(tmp_path)
 
 
 def test_a_module_that_is_missing_is_said(tmp_path: Path) -> None:
@@ -80,7 +89,7 @@ def test_a_module_that_is_missing_is_said(tmp_path: Path) -> None:
     launch = load_profile(path).launch
     assert launch is not None
     with pytest.raises(MissingProgramError, match=r"installed, no_such_module is missing.*pip install no-such-module"):
-        launch.check_installed()
+        launch.check_installed(tmp_path)
 
 
 @pytest.mark.parametrize(

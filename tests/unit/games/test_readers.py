@@ -157,6 +157,17 @@ def test_a_users_own_function(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         reader(tmp_path, kind="python", function="my_reader:none")
 
 
+def test_a_users_function_lies_beside_the_profile(tmp_path: Path) -> None:
+    for folder, number in (("one", 1), ("two", 2)):  # the same name is another module in another folder
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "beside.py").write_text(f"def number(view):\n    return {number}\n")
+        assert reader(tmp_path / folder, kind="python", function="beside:number").read(view(blank())) == number
+    (tmp_path / "wrong.py").write_text("1 / 0\n")
+    for _ in range(2):
+        with pytest.raises(ProfileError, match="division by zero"):
+            reader(tmp_path, kind="python", function="wrong:number")
+
+
 def test_what_a_users_function_does_wrong_is_said_with_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
