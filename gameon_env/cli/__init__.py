@@ -25,7 +25,7 @@ COMMANDS = {
     "recover": "Bring back what a killed recording left.",
     "calibrate": "Measure how well key, picture and sound of a recording are in step on this machine.",
     "web": "The browser game, and its recordings, on this machine.",
-    "teach": "Teach a font, so that a score can be read off the screen.",
+    "teach": "Teach a font, or cut a picture out, so that a score can be read off the screen.",
 }
 """Command (and its module in this package) -> its line in ``gameon --help``."""
 

@@ -89,8 +89,12 @@ def command(
       color = [200, 30, 30]
       [readers.menu]
       kind = "template"               # 1 where the picture is found in the region, by threshold = 0.9
-      image = "mygame_menu.png"       # a PNG beside the profile
+      image = "mygame_menu.png"       # a PNG beside the profile, made by: gameon teach --cut
       region = [0, 0, 640, 100]
+      [readers.lost]
+      kind = "template"
+      image = "mygame_lost.png"       # a text or sign on a background that is not plain:
+      ink = [255, 255, 255]           # where this colour is, is compared; within tolerance = 60, by threshold = 0.6
       [readers.lives]
       kind = "count"                  # how often the picture is found in the region
       image = "mygame_heart.png"

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from gameon_env.data_processing.digits import DigitFont, Ink, near
+from gameon_env.data_processing.digits import USUAL_SMOOTH_THRESHOLD, DigitFont, Ink, near
 from gameon_env.data_processing.picture_file import read_picture
 from gameon_env.errors import ProfileError
 from gameon_env.events import Frame
@@ -36,9 +36,7 @@ class Digits(AreaReader):
         font, characters = table.take("font", str), table.take("characters", str, "0123456789")
         threshold = table.number("threshold", low=0) if "threshold" in table else None
         table.take("threshold", float, None)
-        tolerance = table.number("tolerance", 60.0, low=0)
-        ink = Ink(_color(table, "ink"), tolerance) if "ink" in table else None
-        table.take("ink", list, None)
+        ink = _ink(table)
         self._clock = table.take("clock", bool, False)
         pattern = table.regex("pattern", None)
         self._pattern = re.compile(pattern) if pattern else None
@@ -116,20 +114,30 @@ class Color(AreaReader):
 class Template(AreaReader):
     """``kind = "template"``: 1 where the picture ``image`` is found in the region, else 0.
 
-    Keys: image (a PNG beside the profile), region, threshold (least likeness, 0-1, 0.9 unless given).
+    Keys: image (a PNG beside the profile; what is transparent is not compared), region, threshold (least likeness, 0-1,
+    0.9 unless given), ink ([r, g, b] of a text or sign on a background that is not plain: how much of each pixel is of
+    this colour is compared, and the likeness is 0.6 at least unless given), tolerance (levels per channel that the ink
+    may differ, 60 unless given).
     """
 
     def __init__(self, table: Table) -> None:
         super().__init__(Area(table))
         path = table.file.parent / table.take("image", str)
-        image = read_picture(path)
+        image = read_picture(path, alpha=True)
         if image is None:
             raise table.error("image", f"must be a picture file; {path} cannot be read as one")
         height, width = image.shape[:2]
         if self._area.region is not None and (width > self._area.region[2] or height > self._area.region[3]):
             raise table.error("image", f"must fit into the region {list(self._area.region)}; it is {width}x{height}")
-        self._image = image
-        self._threshold = table.number("threshold", 0.9, low=0)
+        self._ink = _ink(table)
+        self._threshold = table.number("threshold", 0.9 if self._ink is None else USUAL_SMOOTH_THRESHOLD, low=0)
+        self._compared: Pixels | None = None
+        if image.ndim == 3 and image.shape[2] == 4 and image[:, :, 3].min() < 255:
+            self._compared = np.repeat((image[:, :, 3:] == 255).astype(np.uint8), 3, axis=2)
+            if not self._compared.any():
+                raise table.error("image", f"must show something; {path} is transparent everywhere")
+        colours = image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
+        self._image = self._shown(np.ascontiguousarray(colours[:, :, :3]))
 
     def _work_out(self, pixels: Pixels) -> float | None:
         likeness = self._likeness(pixels)
@@ -139,8 +147,13 @@ class Template(AreaReader):
         """At each place of the image in the region; None where it does not fit into the picture."""
         if pixels.shape[0] < self._image.shape[0] or pixels.shape[1] < self._image.shape[1]:
             return None
-        difference = cv2.matchTemplate(np.ascontiguousarray(pixels), self._image, cv2.TM_SQDIFF)
-        return np.asarray(1 - np.sqrt(np.maximum(difference, 0) / self._image.size) / 128, np.float32)
+        shown = np.ascontiguousarray(self._shown(pixels))
+        difference = cv2.matchTemplate(shown, self._image, cv2.TM_SQDIFF, mask=self._compared)
+        count = self._image.size if self._compared is None else int(self._compared.sum())
+        return np.asarray(1 - np.sqrt(np.maximum(difference, 0) / count) / 128, np.float32)
+
+    def _shown(self, pixels: Pixels) -> Pixels:
+        return pixels if self._ink is None else self._ink.coverage(pixels)
 
 
 class Count(Template):
@@ -184,6 +197,13 @@ class Unchanged:
         if look != self._last:
             self._last, self._since_ns = look, view.frame.t_ns
         return float(view.frame.t_ns - self._since_ns >= self._hold_ns)
+
+
+def _ink(table: Table) -> Ink | None:
+    tolerance = table.number("tolerance", 60.0, low=0)
+    ink = Ink(_color(table, "ink"), tolerance) if "ink" in table else None
+    table.take("ink", list, None)
+    return ink
 
 
 def _colors(table: Table) -> list[tuple[int, int, int]]:

@@ -39,6 +39,7 @@ def test_the_example_in_the_help_is_a_profile(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "my_module.py").write_text("def read(view):\n    return 1.0\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     cv2.imwrite(str(tmp_path / "mygame_menu.png"), np.full((20, 30, 3), 90, np.uint8))
+    cv2.imwrite(str(tmp_path / "mygame_lost.png"), np.full((20, 30, 3), 90, np.uint8))
     cv2.imwrite(str(tmp_path / "mygame_heart.png"), np.full((9, 9, 3), 90, np.uint8))
     lines = (command.__doc__ or "").splitlines()
     example = [line for line in lines[lines.index("    \b") :] if line.strip() != "\b"]

@@ -46,6 +46,21 @@ def test_characters_are_added_to_a_font(folder: Path) -> None:
     assert DigitFont.load(folder / "f.png", "012345").read(pixels) == "45"
 
 
+def test_a_region_is_cut_out(folder: Path) -> None:
+    words = ["teach", "a.png", "--region", "10,5,30,20"]
+    assert CliRunner().invoke(make_app(["teach", "games"]), [*words, "--cut", "cut.png"]).exit_code == 0
+    whole, part = read_picture(folder / "a.png"), read_picture(folder / "cut.png")
+    assert whole is not None
+    assert part is not None
+    assert (part == whole[5:25, 10:40]).all()
+    for more, said in (
+        ([], "--font and --text"),
+        (["--cut", "x.gif"], "ends in .png"),
+        (["--cut", "no/x.png"], "written"),
+    ):
+        assert said in str(CliRunner().invoke(make_app(["teach", "games"]), [*words, *more]).exception)
+
+
 @pytest.mark.parametrize(
     ("line", "text", "said"),
     [

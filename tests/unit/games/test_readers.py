@@ -65,6 +65,39 @@ def test_template_is_found_wherever_it_is(tmp_path: Path) -> None:
     assert template.read(view(picture)) == 1
 
 
+def test_a_text_in_ink_is_found_on_any_ground(tmp_path: Path) -> None:
+    def shown(text: str, ground: int) -> np.ndarray:
+        picture = np.full((60, 200, 4), ground, np.uint8)
+        picture[:, :, 0] //= 2
+        cv2.putText(picture, text, (10, 40), cv2.FONT_HERSHEY_SIMPLEX, 1, (255, 255, 255), 2, cv2.LINE_AA)
+        return picture
+
+    cv2.imwrite(str(tmp_path / "over.png"), shown("OVER", 40)[15:45, 5:110, :3])
+    over = reader(tmp_path, kind="template", image="over.png", ink=[255, 255, 255])
+    for ground in (0, 40, 90, 160):
+        assert over.read(view(shown("OVER", ground))) == 1
+        assert over.read(view(shown("OPEN", ground))) == 0
+        assert over.read(view(shown("", ground))) == 0
+
+
+def test_what_is_transparent_in_a_template_is_not_compared(tmp_path: Path) -> None:
+    sign = np.random.default_rng(1).integers(0, 256, (12, 20, 4), dtype=np.uint8)
+    sign[:, :, 3] = 255
+    sign[2:10, 4:16, 3] = 0
+    cv2.imwrite(str(tmp_path / "sign.png"), sign)
+    template = reader(tmp_path, kind="template", image="sign.png")
+    picture = blank()
+    assert template.read(view(picture)) == 0
+    picture[60:72, 100:120] = sign
+    picture[62:70, 104:116] = 99
+    assert template.read(view(picture)) == 1
+    picture[60:62, 100:120] = 99
+    assert template.read(view(picture)) == 0
+    cv2.imwrite(str(tmp_path / "none.png"), np.zeros((5, 5, 4), np.uint8))
+    with pytest.raises(ProfileError, match=r"none\.png is transparent everywhere"):
+        reader(tmp_path, kind="template", image="none.png")
+
+
 def test_count_is_how_often_a_picture_is_there(tmp_path: Path) -> None:
     heart = np.random.default_rng(1).integers(0, 256, (12, 20, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "heart.png"), heart)
