@@ -195,10 +195,13 @@ PARTS = (METADATA, "data.jsonl", "frames.npy", "timestamps.npy")
 
 MAX_METADATA_BYTES = 1 << 20
 
+# Of Chromium and Firefox; of Safari and macOS; of copies that Windows, and macOS, make.
+_MARK = r" ?\(\d+\)|[ -]\d+| - Copy(?: \(\d+\))?| copy(?: \d+)?"
 _NAME = re.compile(
-    r"(?P<prefix>.+)_(?P<stem>metadata|data|frames|timestamps|README)(?P<mark> ?\(\d+\))?(?P<ending>\.\w+)"
+    rf"(?P<prefix>.+)_(?P<stem>metadata|data|frames|timestamps|README)(?P<mark>{_MARK})?(?P<ending>\.\w+)"
 )
-_COPY_MARK = re.compile(r" ?\(\d+\)(?=\.\w+$)")
+_COPY_MARK = re.compile(rf"(?:{_MARK})(?=\.\w+$)")
+_PACKED = (".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar")
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,8 @@ class ReActureFiles:
 
     Attributes:
         prefix: what their names begin with: ``reacture_<unix_ms>``. A browser that has such files already gives those
-            of another download a mark, ``..._metadata (1).json``; files with the same mark belong together.
+            of another download a mark, ``..._metadata (1).json``, and so does a copy beside its original; files with
+            the same mark belong together.
         metadata, data, frames, timestamps: their paths, absolute: they are opened again later.
     """
 
@@ -230,6 +234,8 @@ def find_reacture_files(path: str | Path) -> ReActureFiles:
     prefix, mark = _prefix_and_mark(given)
     paths = [given.with_name(_name(prefix, mark, part)) for part in PARTS]
     missing = [path.name for path in paths if not path.is_file()]
+    if len(missing) == len(PARTS) and not given.exists():
+        raise DatasetError(f"{given} is not there, nor is any other file of that download")
     if missing:
         raise DatasetError(_missing(given, prefix, mark, missing))
     return ReActureFiles(prefix, *(path.absolute() for path in paths))
@@ -273,6 +279,8 @@ def read_reacture_metadata(path: Path) -> dict[str, Any]:
 
 def _prefix_and_mark(path: Path) -> tuple[str, str]:
     found = _NAME.fullmatch(path.name)
+    if found is None and path.name.lower().endswith(_PACKED):
+        raise DatasetError(f"{path} is packed: unpack it first, and name the folder that its files are in then")
     if found is None or found["stem"] + found["ending"] not in (*PARTS, "README.md"):
         raise DatasetError(
             f"{path} is no file of a ReActure download: expected a name such as reacture_1731177600000_metadata.json."
@@ -286,7 +294,9 @@ def _name(prefix: str, mark: str, part: str) -> str:
 
 
 def _metadata_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if _COPY_MARK.sub("", path.name).endswith(f"_{METADATA}"))
+    # macOS puts ._NAME beside NAME on disks of other systems: what it knows of the file, in the same ending.
+    found = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in found if _COPY_MARK.sub("", path.name).endswith(f"_{METADATA}"))
 
 
 def _only_metadata(folder: Path) -> Path:
@@ -305,11 +315,16 @@ def _missing(given: Path, prefix: str, mark: str, missing: list[str]) -> str:
         plain = _COPY_MARK.sub("", given.name)
         return f"{text}. The browser did not mark all of the files. Rename the browser's copies: {plain}."
     endings = tuple(name.removeprefix(f"{prefix}_") for name in missing)
-    folder = given.parent
-    others = [path.name for path in sorted(folder.iterdir()) if path.name.endswith(endings)] if folder.is_dir() else []
-    copies = [path.name for path in sorted(folder.glob("*(*)*")) if _COPY_MARK.sub("", path.name) in missing]
+    names = sorted(path.name for path in given.parent.iterdir() if not path.name.startswith("."))
+    others = [name for name in names if name.endswith(endings)]
+    copies = [name for name in names if _COPY_MARK.sub("", name) in missing]
+    unready = [name for name in names if name.startswith(tuple(f"{part}." for part in missing))]
     if copies:
         return f"{text}. There is {copies[0]}, which the browser renamed: give it the name of the missing one."
+    if unready and unready[0].lower().endswith(_PACKED):
+        return f"{text}. There is {unready[0]}, which is packed: unpack it first."
+    if unready:
+        return f"{text}. There is {unready[0]}: the browser has not finished it. Wait for it, or download it again."
     if others:
         return f"{text}. There is {others[0]}, of another recording: the files of two downloads do not fit each other."
     return f"{text}. The download was interrupted, or the file was moved: download all five files again."
@@ -798,6 +813,7 @@ def statistics_of(dataset: ReActureDataset) -> dict[str, Any]:
     times = np.sort(dataset.frame_timestamps.astype(np.float64))
     intervals = np.diff(times)
     position = dataset.numbers("position").astype(np.float64)
+    position[~np.isfinite(position)] = np.nan
     steps = np.linalg.norm(np.diff(position[np.argsort(dataset.frame_timestamps, kind="stable")], axis=0), axis=1)
     keys = dataset.numbers("keys")
     mean, black = _look_through(dataset)
@@ -1130,7 +1146,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"usage: {Path(sys.argv[0]).name} [--partial] reacture_..._metadata.json")
         return 0 if "-h" in words or "--help" in words else 2
     try:
-        print(describe(ReActureDataset(paths[0], partial=partial, warn=False)))
+        text = describe(ReActureDataset(paths[0], partial=partial, warn=False))
+        # A terminal may not know a player's letters, and half of a surrogate pair is in no encoding.
+        encoding = sys.stdout.encoding or "utf-8"
+        print(text.encode(encoding, "backslashreplace").decode(encoding))
     except DatasetError as error:
         print(error, file=sys.stderr)
         return 1

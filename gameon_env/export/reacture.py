@@ -258,7 +258,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"usage: {Path(sys.argv[0]).name} [--partial] reacture_..._metadata.json")
         return 0 if "-h" in words or "--help" in words else 2
     try:
-        print(describe(ReActureDataset(paths[0], partial=partial, warn=False)))
+        text = describe(ReActureDataset(paths[0], partial=partial, warn=False))
+        # A terminal may not know a player's letters, and half of a surrogate pair is in no encoding.
+        encoding = sys.stdout.encoding or "utf-8"
+        print(text.encode(encoding, "backslashreplace").decode(encoding))
     except DatasetError as error:
         print(error, file=sys.stderr)
         return 1

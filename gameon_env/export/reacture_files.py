@@ -16,10 +16,13 @@ PARTS = (METADATA, "data.jsonl", "frames.npy", "timestamps.npy")
 
 MAX_METADATA_BYTES = 1 << 20
 
+# Of Chromium and Firefox; of Safari and macOS; of copies that Windows, and macOS, make.
+_MARK = r" ?\(\d+\)|[ -]\d+| - Copy(?: \(\d+\))?| copy(?: \d+)?"
 _NAME = re.compile(
-    r"(?P<prefix>.+)_(?P<stem>metadata|data|frames|timestamps|README)(?P<mark> ?\(\d+\))?(?P<ending>\.\w+)"
+    rf"(?P<prefix>.+)_(?P<stem>metadata|data|frames|timestamps|README)(?P<mark>{_MARK})?(?P<ending>\.\w+)"
 )
-_COPY_MARK = re.compile(r" ?\(\d+\)(?=\.\w+$)")
+_COPY_MARK = re.compile(rf"(?:{_MARK})(?=\.\w+$)")
+_PACKED = (".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class ReActureFiles:
 
     Attributes:
         prefix: what their names begin with: ``reacture_<unix_ms>``. A browser that has such files already gives those
-            of another download a mark, ``..._metadata (1).json``; files with the same mark belong together.
+            of another download a mark, ``..._metadata (1).json``, and so does a copy beside its original; files with
+            the same mark belong together.
         metadata, data, frames, timestamps: their paths, absolute: they are opened again later.
     """
 
@@ -51,6 +55,8 @@ def find_reacture_files(path: str | Path) -> ReActureFiles:
     prefix, mark = _prefix_and_mark(given)
     paths = [given.with_name(_name(prefix, mark, part)) for part in PARTS]
     missing = [path.name for path in paths if not path.is_file()]
+    if len(missing) == len(PARTS) and not given.exists():
+        raise DatasetError(f"{given} is not there, nor is any other file of that download")
     if missing:
         raise DatasetError(_missing(given, prefix, mark, missing))
     return ReActureFiles(prefix, *(path.absolute() for path in paths))
@@ -94,6 +100,8 @@ def read_reacture_metadata(path: Path) -> dict[str, Any]:
 
 def _prefix_and_mark(path: Path) -> tuple[str, str]:
     found = _NAME.fullmatch(path.name)
+    if found is None and path.name.lower().endswith(_PACKED):
+        raise DatasetError(f"{path} is packed: unpack it first, and name the folder that its files are in then")
     if found is None or found["stem"] + found["ending"] not in (*PARTS, "README.md"):
         raise DatasetError(
             f"{path} is no file of a ReActure download: expected a name such as reacture_1731177600000_metadata.json."
@@ -107,7 +115,9 @@ def _name(prefix: str, mark: str, part: str) -> str:
 
 
 def _metadata_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if _COPY_MARK.sub("", path.name).endswith(f"_{METADATA}"))
+    # macOS puts ._NAME beside NAME on disks of other systems: what it knows of the file, in the same ending.
+    found = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in found if _COPY_MARK.sub("", path.name).endswith(f"_{METADATA}"))
 
 
 def _only_metadata(folder: Path) -> Path:
@@ -126,11 +136,16 @@ def _missing(given: Path, prefix: str, mark: str, missing: list[str]) -> str:
         plain = _COPY_MARK.sub("", given.name)
         return f"{text}. The browser did not mark all of the files. Rename the browser's copies: {plain}."
     endings = tuple(name.removeprefix(f"{prefix}_") for name in missing)
-    folder = given.parent
-    others = [path.name for path in sorted(folder.iterdir()) if path.name.endswith(endings)] if folder.is_dir() else []
-    copies = [path.name for path in sorted(folder.glob("*(*)*")) if _COPY_MARK.sub("", path.name) in missing]
+    names = sorted(path.name for path in given.parent.iterdir() if not path.name.startswith("."))
+    others = [name for name in names if name.endswith(endings)]
+    copies = [name for name in names if _COPY_MARK.sub("", name) in missing]
+    unready = [name for name in names if name.startswith(tuple(f"{part}." for part in missing))]
     if copies:
         return f"{text}. There is {copies[0]}, which the browser renamed: give it the name of the missing one."
+    if unready and unready[0].lower().endswith(_PACKED):
+        return f"{text}. There is {unready[0]}, which is packed: unpack it first."
+    if unready:
+        return f"{text}. There is {unready[0]}: the browser has not finished it. Wait for it, or download it again."
     if others:
         return f"{text}. There is {others[0]}, of another recording: the files of two downloads do not fit each other."
     return f"{text}. The download was interrupted, or the file was moved: download all five files again."

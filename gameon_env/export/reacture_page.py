@@ -34,7 +34,7 @@ def page(prefix: str, metadata: Mapping[str, Any], count: int) -> str:
     missing, controls, recorded = (_words(metadata.get(name)) for name in ("missing", "controls", "recorded_size"))
     name = metadata.get("environment_name") or metadata.get("environment") or "a game"
     seconds = metadata.get("duration_s")
-    lasted = f", {seconds:.1f} s" if isinstance(seconds, int | float) else ""
+    lasted = f", {seconds:.1f} s" if isinstance(seconds, int | float) and abs(seconds) < 1e9 else ""
     parts = [
         f"# {prefix}",
         f"{count} samples of {name}{lasted}, written by {metadata.get('generator') or 'gameon-env'}.",

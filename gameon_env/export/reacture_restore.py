@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,7 @@ class _Kept:
     """What the session's folder has of its download, as far as it was imported.
 
     Attributes:
-        prefix: of the files' names.
+        unix_ms: of the files' names; of the play's start where they were renamed.
         rows: all of them.
         framed: ``(N,) int64``: the rows of the samples.
         times: ``(N,) float32``, as they were downloaded.
@@ -35,7 +37,7 @@ class _Kept:
         whole: False: of files that were cut short, or whose counts differ, the first samples were imported.
     """
 
-    prefix: str
+    unix_ms: int
     rows: RowTable
     framed: npt.NDArray[np.int64]
     times: npt.NDArray[np.float32]
@@ -65,7 +67,7 @@ def restore(recording: Recording, folder: Path) -> str:
     """
     with Session(recording.path) as session:
         kept = _kept(session)
-    prefix = free_prefix(folder, kept.prefix)
+    prefix = free_prefix(folder, kept.unix_ms)
     frames = NpyFile(folder / f"{prefix}_frames.npy", "|u1", (*SIZE, 3))
     try:
         for picture in recording.stream(np.arange(recording.num_frames)):
@@ -98,7 +100,10 @@ def _kept(session: Session) -> _Kept:
     times, framed = times[:samples], framed[:samples]
     if not np.isfinite(times).all():
         raise DatasetError(f"{session.folder}: not all of its times are numbers")
-    return _Kept(str(told.get("prefix", "")), rows, framed, times, np.argsort(times, kind="stable"), whole)
+    named = re.fullmatch(r"reacture_(\d{1,20})", str(told.get("prefix")))
+    started = datetime.fromisoformat(session.info.started_at)
+    unix_ms = int(named[1]) if named else round(started.timestamp() * 1000)
+    return _Kept(unix_ms, rows, framed, times, np.argsort(times, kind="stable"), whole)
 
 
 def _lines(kept: _Kept) -> Iterator[bytes]:

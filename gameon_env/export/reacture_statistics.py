@@ -19,6 +19,7 @@ def statistics_of(dataset: ReActureDataset) -> dict[str, Any]:
     times = np.sort(dataset.frame_timestamps.astype(np.float64))
     intervals = np.diff(times)
     position = dataset.numbers("position").astype(np.float64)
+    position[~np.isfinite(position)] = np.nan
     steps = np.linalg.norm(np.diff(position[np.argsort(dataset.frame_timestamps, kind="stable")], axis=0), axis=1)
     keys = dataset.numbers("keys")
     mean, black = _look_through(dataset)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -95,7 +94,7 @@ class ReActureWriter:
         self._open.frames.finish()
         columns = {name: np.concatenate([part[name] for part in self._open.columns]) for name in self._open.columns[0]}
         started = started_at(metadata)
-        prefix = free_prefix(self._folder, f"reacture_{round(started.timestamp() * 1000)}")
+        prefix = free_prefix(self._folder, round(started.timestamp() * 1000))
         (self._folder / f"{self._open.prefix}_frames.npy").rename(self._folder / f"{prefix}_frames.npy")
         self._open = None
         times_ms = columns["timestamps"] / 1e6
@@ -189,10 +188,8 @@ def started_at(metadata: Mapping[str, Any]) -> datetime:
         return _UNKNOWN_START
 
 
-def free_prefix(folder: Path, wanted: str) -> str:
-    """``reacture_<unix_ms>`` as wanted; a millisecond later wherever that is taken."""
-    found = re.fullmatch(r"reacture_(\d{1,20})", wanted)
-    unix_ms = int(found[1]) if found else 0
+def free_prefix(folder: Path, unix_ms: int) -> str:
+    """``reacture_<unix_ms>``; a millisecond later wherever that is taken."""
     while (folder / f"reacture_{unix_ms}_frames.npy").exists():
         unix_ms += 1
     return f"reacture_{unix_ms}"

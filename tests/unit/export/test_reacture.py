@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 
 from gameon_env.errors import DatasetError
-from gameon_env.export.reacture import ReActureDataset, ReActureWarning
+from gameon_env.export.reacture import ReActureDataset, ReActureWarning, main
 from tests.unit.export.reacture_download import (
     PREFIX,
     Download,
@@ -433,6 +436,15 @@ def test_trajectory_time_ranges_and_statistics(ours: Download) -> None:
     assert stats["frame_stats"]["mean_rgb"] == pytest.approx(ours.frames.mean(axis=(0, 1, 2)).tolist())
 
 
+def test_statistics_of_places_that_are_none(ours: Download) -> None:
+    for number, x in ((3, np.inf), (4, np.inf), (5, np.nan)):
+        ours.rows[number]["robot"]["position"]["x"] = x
+    dataset, _ = told_by(ours)
+    stats = dataset.get_statistics()["trajectory_stats"]
+    assert stats["max_position"] == [11.5, 1.0, 0.0]
+    assert stats["length"] == pytest.approx(19 * np.hypot(0.5, 0.25))
+
+
 def test_the_originals_download_is_mended_and_left_as_it_is(tmp_path: Path) -> None:
     download = original_download(tmp_path)
     download.write()
@@ -604,7 +616,7 @@ def test_what_are_no_timestamps(ours: Download) -> None:
         dataset_of(ours)
 
 
-@pytest.mark.parametrize("mark", [" (1)", "(2)"])
+@pytest.mark.parametrize("mark", [" (1)", "(2)", "-1", " 2", " - Copy", " - Copy (3)", " copy", " copy 2"])
 def test_a_second_download_that_the_browser_marked(ours: Download, mark: str) -> None:
     ours.write()
     marked(our_download(ours.folder, 30), mark)
@@ -621,7 +633,7 @@ def test_a_second_download_that_the_browser_marked(ours: Download, mark: str) ->
         path.unlink()
     assert len(ReActureDataset(ours.folder)) == 30
     (ours.folder / f"{PREFIX}_data{mark}.jsonl").rename(ours.folder / f"{PREFIX}_data.jsonl")
-    with pytest.raises(DatasetError, match=rf"no {PREFIX}_data ?\(\d\).jsonl\. The browser did not mark all"):
+    with pytest.raises(DatasetError, match=rf"no {PREFIX}_data{re.escape(mark)}.jsonl\. The browser did not mark all"):
         ReActureDataset(second)
 
 
@@ -639,6 +651,19 @@ def test_files_that_are_missing_or_of_another_download(ours: Download, tmp_path:
     frames.with_name("reacture_1731177609999_frames.npy").unlink()
     with pytest.raises(DatasetError, match="was interrupted"):
         ReActureDataset(metadata)
+    part = frames.with_name(f"{PREFIX}_frames.npy.crdownload")
+    part.touch()
+    with pytest.raises(DatasetError, match=r"npy\.crdownload: the browser has not finished it"):
+        ReActureDataset(metadata)
+    part.rename(frames.with_name(f"{PREFIX}_frames.npy.gz"))
+    with pytest.raises(DatasetError, match=r"frames\.npy\.gz, which is packed: unpack it first"):
+        ReActureDataset(metadata)
+    for name in ("reacture_1.zip", f"{PREFIX}_data.jsonl.gz"):
+        with pytest.raises(DatasetError, match=f"{name} is packed: unpack it first"):
+            ReActureDataset(tmp_path / name)
+    for name in ("reacture_9_metadata.json", "nowhere/reacture_9_metadata.json"):
+        with pytest.raises(DatasetError, match=f"{name} is not there"):
+            ReActureDataset(tmp_path / name)
     with pytest.raises(DatasetError, match="no file of a ReActure download"):
         ReActureDataset(tmp_path / "notes.txt")
     with pytest.raises(DatasetError, match=r"no file that ends with _metadata.json"):
@@ -648,6 +673,23 @@ def test_files_that_are_missing_or_of_another_download(ours: Download, tmp_path:
     other.write()
     with pytest.raises(DatasetError, match="holds 2 downloads"):
         ReActureDataset(ours.folder)
+
+
+def test_what_macos_puts_beside_a_file_is_no_download(ours: Download) -> None:
+    metadata = ours.write()
+    metadata.with_name(f"._{metadata.name}").write_bytes(b"\0\5\26\7")
+    assert len(ReActureDataset(ours.folder)) == 24
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
+def test_a_name_that_the_terminal_does_not_know(ours: Download, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours.metadata["player_name"] = "Zoë 漢 \ud83d"
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main([str(ours.write())]) == 0
+    terminal.flush()
+    said = terminal.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    assert {"utf-8": "Zoë 漢 \\ud83d", "cp1252": "Zoë \\u6f22", "ascii": "Zo\\xeb"}[encoding] in said
 
 
 @pytest.mark.parametrize("content", [b"[]", b"null", b"{" * 100_000, b"\xff", b"<html>", b'{"a": "' + b"x" * (2 << 20)])

@@ -220,6 +220,14 @@ def test_the_end_of_a_session_that_was_redacted_does_not_come_back(tmp_path: Pat
     assert {row["event"] for row in [*dataset, *dataset.other_rows()]} == {"periodic_update_10hz"}
 
 
+def test_a_download_that_was_renamed_comes_back_under_its_time(tmp_path: Path) -> None:
+    download = our_download(tmp_path / "download", duration_s=10**400)
+    download.prefix = "my best game"
+    import_reacture(download.write(), tmp_path / "data")
+    export_to_reacture(tmp_path / "data", tmp_path / "out")
+    assert [path.name for path in metadata_in(tmp_path / "out")] == [f"{PREFIX}_metadata.json"]
+
+
 def test_two_downloads_of_one_millisecond(tmp_path: Path) -> None:
     for name, count in (("a", 10), ("b", 12)):
         import_reacture(our_download(tmp_path / name, count, session_id=name).write(), tmp_path / "data")
