@@ -14,6 +14,7 @@ from gameon_env.web.server_recording import Recording
 
 REGISTERED = "registered"
 PENDING = "pending"
+EMPTY = "not in the catalogue: it has no frame"
 
 _MARK = "catalogue.txt"
 _LOG = logging.getLogger(__name__)
@@ -45,8 +46,8 @@ class Registrar:
         self._waiting.put(recording)
 
     def settled(self, recording: Recording) -> bool:
-        """Whether it is in the catalogue."""
-        return self.state(recording) == REGISTERED
+        """Whether it is in the catalogue, or can never be."""
+        return self.state(recording) in (REGISTERED, EMPTY)
 
     def state(self, recording: Recording) -> str:
         """``pending``, ``registered``, or why it could not be."""
@@ -63,6 +64,8 @@ class Registrar:
 
     def _register(self, recording: Recording) -> str:
         """Make a session of it; returns the state that it is in then."""
+        if recording.samples == 0:  # a game that was left at once
+            return EMPTY
         try:
             done = import_reacture(recording.file("metadata.json"), self._data_dir, who=self._who)
         except GameOnError as error:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from gameon_env.errors import GameOnError, SessionError
+from gameon_env.errors import GameOnError, SessionError, StorageError
 from gameon_env.recording.model import Who
 from gameon_env.web.server_catalogue import Registrar
 from gameon_env.web.server_checks import RequestError
@@ -147,10 +147,13 @@ class Recordings:
     def _take_over(self, folder: Path) -> str | None:
         try:
             recording = Recording(folder)
+            if recording.complete:
+                recording.tidy()
         except SessionError:
             return None  # another server's, which lives
+        except (StorageError, OSError) as error:  # such as what another user began: it keeps nobody from playing
+            return f"{folder.name}: cannot be completed: {error}"
         if recording.complete:
-            recording.tidy()
             if not self.registrar.settled(recording):
                 self.registrar.add(recording)
             return None

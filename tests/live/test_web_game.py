@@ -161,6 +161,32 @@ def test_environments_differ_in_what_happens(page: Browser, server: WebServer) -
     assert not told["wildfire"]["moved"]
 
 
+def test_the_picture_of_a_tick_is_the_same_however_often_is_drawn(page: Browser, server: WebServer) -> None:
+    page.open(server.url)
+    told = run_in_page(
+        page,
+        """
+        const { View } = await import("/view.js");
+        const { MOODS } = await import("/moods.js");
+        const air = [1, 4, 12].map((every) => {
+          const sim = new Simulation({ seed: 7, environment: "wildfire" });
+          const view = new View(window.reacture.stage().renderer, sim, "lowest");
+          while (sim.tick < 48) {
+            sim.hazard.smoke.fill(sim.tick < 20 ? 1 : 0.3);
+            sim.step({ mouse_dx: 0, mouse_dy: 0 });
+            if (sim.tick % every === 0) view.render();
+          }
+          view.dispose();
+          return [view.scene.fog.near, view.scene.fog.far];
+        });
+        return { air, clear: MOODS.wildfire.fog.slice(1) };
+        """,
+    )
+    often, sometimes, seldom = told["air"]
+    assert often == sometimes == seldom
+    assert all(near < clear for near, clear in zip(often, told["clear"], strict=True))
+
+
 def test_the_menu_by_keyboard_alone(page: Browser, server: WebServer) -> None:
     page.open(server.url)
     page.js("localStorage.clear()")

@@ -136,6 +136,27 @@ def test_the_menu_offers_what_the_browser_kept(page: Browser, other_server: str)
     assert page.js("window.reacture.errors") == []
 
 
+def test_a_recording_that_broke_off_at_its_first_words_hides_no_other(page: Browser, other_server: str) -> None:
+    prefix = start(page, other_server)
+    play(page)
+    finish(page)
+    left = "reacture_1700000000000"  # as a page leaves it that is closed before these bytes are written
+    run(
+        page,
+        "const root = await navigator.storage.getDirectory();"
+        "const folder = await (await root.getDirectoryHandle('reacture')).getDirectoryHandle(given[0], {create: true});"
+        "await folder.getFileHandle('metadata.json', {create: true});",
+        left,
+    )
+    page.open(other_server)
+    for one in (prefix, left):
+        page.wait_for(f"document.querySelector('[aria-label=\"Download Data: {one}\"]') !== null")
+    page.js("window.confirm = () => true")
+    page.js(f"document.querySelector('[aria-label=\"Remove: {left}\"]').click()")
+    page.wait_for(f"document.querySelector('[aria-label=\"Remove: {left}\"]') === null")
+    assert page.js("window.reacture.errors") == []
+
+
 def test_a_full_browser_storage_is_said_and_loses_nothing(page: Browser, other_server: str) -> None:
     page.open(f"{other_server}version.js")
     quota = {"origin": other_server.rstrip("/"), "quotaSize": 40 << 20}

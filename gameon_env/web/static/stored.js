@@ -144,7 +144,8 @@ async function readMetadata(handle) {
   try {
     return JSON.parse(await (await (await handle.getFileHandle(METADATA)).getFile()).text());
   } catch (error) {
-    if (error.name === "NotFoundError") return null;
+    // Where the page went away while it was first written, or there was no room for it, the file is there and empty.
+    if (error.name === "NotFoundError" || error instanceof SyntaxError) return null;
     throw error;
   }
 }

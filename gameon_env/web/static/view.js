@@ -22,7 +22,7 @@ export class View {
     this.calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const mood = MOODS[sim.environment];
     this.scene = new THREE.Scene();
-    this.fog = { near: mood.fog[1], far: mood.fog[2], color: new THREE.Color(mood.fog[0]), veil: 0 };
+    this.fog = { near: mood.fog[1], far: mood.fog[2], color: new THREE.Color(mood.fog[0]) };
     this.scene.fog = new THREE.Fog(mood.fog[0], mood.fog[1], mood.fog[2]);
     this.camera = new THREE.PerspectiveCamera(72, 1, 0.08, 320);
     this.camera.rotation.order = "YXZ";
@@ -92,16 +92,14 @@ export class View {
   #air() {
     const { sim, fog } = this;
     const { robot, hazard } = sim;
-    let veil = 0;
-    if (sim.environment === "wildfire") veil = hazard.smoke[hazard.cellAt(robot.x, robot.z)] * 0.8;
+    const veil = (hazard.haze ?? 0) * 0.8;
     const under = sim.environment === "tsunami" && hazard.level > robot.eyeY;
-    fog.veil += (veil - fog.veil) * 0.08;
     const air = this.scene.fog;
     air.color.copy(fog.color);
     if (sim.xray) air.color.set(0x1c3b48);
     if (under) air.color.set(0x27484b);
-    air.near = under ? 0.5 : fog.near * (1 - fog.veil);
-    air.far = under ? 14 : fog.far * (1 - 0.72 * fog.veil);
+    air.near = under ? 0.5 : fog.near * (1 - veil);
+    air.far = under ? 14 : fog.far * (1 - 0.72 * veil);
     this.sky.visible = !under;
     this.renderer.setClearColor(air.color);
   }

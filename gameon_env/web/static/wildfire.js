@@ -130,6 +130,8 @@ export class Fire {
     this.angle = this.rng.range(-3, 3);
     this.wind = { x: 0, z: 0 };
     this.shake = 0;
+    /** 0..1, the smoke around the robot, which comes and goes within half a second */
+    this.haze = 0;
     this.#mark();
     this.#turnWind(0);
     this.#ignite();
@@ -185,6 +187,7 @@ export class Fire {
       this.#spread(sim);
       this.#drawSmoke();
     }
+    this.haze += (this.smoke[this.cellAt(sim.robot.x, sim.robot.z)] - this.haze) * 0.08;
     for (const victim of this.world.victims) {
       if (victim.state !== "waiting") continue;
       const k = this.cellAt(victim.x, victim.z);

@@ -364,6 +364,32 @@ def test_a_finished_one_is_registered_in_the_catalogue_or_says_why_not(server: W
         assert len(catalogue.sessions()) == 1
 
 
+def test_a_game_that_was_left_at_once_is_told_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        with WebServer(tmp_path / "data", port=0) as server:
+            name = begin(server)
+            send(server, name, "events", event("game_start"), 0)
+            finish(server, name)
+            wait_for(lambda: ask(server, "GET", f"/api/recordings/{name}").json()["catalogue"] != "pending")
+            told = ask(server, "GET", f"/api/recordings/{name}").json()
+        with WebServer(tmp_path / "data", port=0) as server:
+            assert server.completed == []
+    assert told == {"complete": True, "samples": 0, "catalogue": "not in the catalogue: it has no frame"}
+    assert caplog.text == ""
+
+
+def test_a_recording_that_cannot_be_written_keeps_nobody_from_playing(server: WebServer, tmp_path: Path) -> None:
+    folder = tmp_path / "other" / "reacture" / "reacture_1731177600000"
+    (folder / "recording.lock").mkdir(parents=True)  # as root in a test no folder is forbidden
+    with WebServer(tmp_path / "other", port=0) as other:
+        (said,) = other.completed
+        assert said.startswith("reacture_1731177600000: cannot be completed: ")
+        name = begin(other)
+        send_samples(other, name, 0, 2)
+        finish(other, name)
+        check_files(tmp_path / "other" / "reacture" / name, 2)
+
+
 def test_the_catalogue_is_told_that_an_agent_played(tmp_path: Path) -> None:
     with WebServer(tmp_path / "data", port=0, who="agent") as server:
         name = begin(server)
