@@ -126,6 +126,24 @@ def test_who_knows_the_map_rescues_most(page: Browser, server: WebServer, enviro
     assert result["victims_saved"] + result["victims_died"] <= result["victims_total"]
 
 
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_a_robot_gets_around_each_station(page: Browser, server: WebServer, environment: str) -> None:
+    page.open(server.url)
+    closed = run_in_page(
+        page,
+        f"""
+        const closed = [];
+        for (let seed = 0; seed < 120; seed++) {{
+          const {{ world }} = new Simulation({{ seed, environment: "{environment}" }});
+          for (const {{ x, y, z }} of world.stations)
+            if (world.blocked(x, z, 1.8, y + 0.1, 1.5)) closed.push([seed, x, z]);
+        }}
+        return closed;
+        """,
+    )
+    assert closed == []
+
+
 def test_environments_differ_in_what_happens(page: Browser, server: WebServer) -> None:
     page.open(server.url)
     told = run_in_page(

@@ -6,6 +6,10 @@ import { clamp, distance2 } from "./exact.js";
 export const HALF_SIZE = 64;
 export const CELL = 2;
 const CELLS = (2 * HALF_SIZE) / CELL;
+/** From a station's middle: its own half width and a robot's whole. */
+const STATION_ROOM = 1.9;
+/** Half metres that a station is moved at most, to both sides. */
+const MOST_ASIDE = 60;
 
 /**
  * @typedef {object} Box an upright box; robots collide with its axis-aligned body, `yaw` only turns its picture
@@ -116,16 +120,34 @@ export class World {
     return victim;
   }
 
+  /** A fuel station at a place, or as far to its east or west as a house or the like stands there. */
   addStation(x, z) {
-    this.clear(x, z, 3.5);
-    this.stations.push({ x, y: this.heightAt(x, z), z });
+    let at = x;
+    for (let step = 1; step <= MOST_ASIDE && !this.#hasRoom(at, z); step++)
+      at = x + (step % 2 ? 0.5 : -0.5) * Math.ceil(step / 2);
+    this.clear(at, z, 3.5);
+    this.stations.push({ x: at, y: this.heightAt(at, z), z });
+  }
+
+  /** Whether a robot gets all around a station: nothing is there that stays. */
+  #hasRoom(x, z) {
+    const ground = this.heightAt(x, z);
+    return this.boxes.every(
+      (box) =>
+        !box.solid ||
+        isClearable(box) ||
+        box.y > ground + 2 ||
+        box.y + box.h < ground ||
+        Math.abs(x - box.x) >= box.hx + STATION_ROOM ||
+        Math.abs(z - box.z) >= box.hz + STATION_ROOM,
+    );
   }
 
   /** Takes away what can be cleared, and trees, around a place. */
   clear(x, z, radius) {
     for (const box of this.boxes) {
       const near = distance2(box.x, box.z, x, z) < radius + Math.max(box.hx, box.hz);
-      if (box.solid && near && box.covers < 0 && (box.hits > 0 || box.kind === "tree")) box.solid = false;
+      if (box.solid && near && isClearable(box)) box.solid = false;
     }
   }
 
@@ -182,6 +204,11 @@ export class World {
     }
     return hit ? { distance, box: hit } : null;
   }
+}
+
+/** Whether a map that needs the place may go without the box. */
+function isClearable(box) {
+  return box.covers < 0 && (box.hits > 0 || box.kind === "tree" || box.kind === "palm");
 }
 
 /** Where a ray enters a box, or Infinity; 0 from inside. */
