@@ -127,6 +127,36 @@ def test_who_knows_the_map_rescues_most(page: Browser, server: WebServer, enviro
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_each_victim_can_be_rescued_from_somewhere(page: Browser, server: WebServer, environment: str) -> None:
+    page.open(server.url)
+    never = run_in_page(
+        page,
+        f"""
+        const never = [];
+        for (let k = 0; k < 100; k++) {{
+          const seed = (k * 2654435761) >>> 0;
+          const sim = new Simulation({{ seed, environment: "{environment}" }});
+          const {{ world, robot }} = sim;
+          for (const box of world.boxes) if (box.hits > 0) box.solid = false;
+          const isReachedFrom = (victim, far, turn) => {{
+            const [x, z] = [victim.x + Math.sin(turn) * far, victim.z + Math.cos(turn) * far];
+            const y = world.floorAt(x, z, 0.42, victim.y + 0.3, 0.5);
+            if (Math.abs(y - victim.y) > 1.5 || world.blocked(x, z, 0.42, y + 0.01, 1.5)) return false;
+            const pitch = Math.atan2(victim.y + 0.6 - y - 1.35, far);
+            Object.assign(robot, {{ x, y, z, pitch, yaw: Math.atan2(x - victim.x, z - victim.z) }});
+            return sim.target()?.victim === victim;
+          }};
+          const places = Array.from({{ length: 168 }}, (_, i) => [0.6 + 0.4 * Math.floor(i / 24), (i % 24) * 0.2618]);
+          for (const victim of world.victims)
+            if (!places.some(([far, turn]) => isReachedFrom(victim, far, turn))) never.push([seed, victim.id]);
+        }}
+        return never;
+        """,
+    )
+    assert never == []
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_a_robot_gets_around_each_station(page: Browser, server: WebServer, environment: str) -> None:
     page.open(server.url)
     closed = run_in_page(

@@ -5,6 +5,8 @@ import { HEIGHT } from "./robot.js";
 
 const BLOCK = 25;
 const SHOCK_TICKS = 180;
+/** Metres from a victim to what stays: one in a parked car could not be reached. */
+const VICTIM_ROOM = 0.8;
 /** Off the lines of the ground's mesh: corners exactly beside the eye are torn by software renderers. */
 const START_Z = 60.3;
 
@@ -136,8 +138,9 @@ function parkedCars(world, place) {
 }
 
 /** Two or three pieces around and over a victim; one has to go before the victim can be pulled out. */
-function buriedVictim(world, x, z) {
+function buriedVictim(world, wished, z) {
   const rng = world.rng;
+  const x = world.roomBeside(wished, z, VICTIM_ROOM);
   for (const box of world.boxes) {
     const reach = Math.max(box.hx, box.hz) + 1.2;
     if (box.solid && box.hits > 0 && box.covers < 0 && distance2(box.x, box.z, x, z) < reach) box.solid = false;

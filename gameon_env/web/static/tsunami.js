@@ -48,7 +48,7 @@ export function buildTsunami(world) {
   for (let i = 0; i < 22; i++) {
     const x = rng.range(-60, 60);
     const z = rng.range(-58, 40);
-    if (!world.blocked(x, z, 1, world.heightAt(x, z), 3))
+    if (!world.blocked(x, z, 1, world.heightAt(x, z), 3) && !nearVictim(world, x, z))
       world.addBox({ kind: "palm", x, z, hx: 0.25, hz: 0.25, h: rng.range(5, 8), yaw: rng.range(0, 3) });
   }
   for (let i = 0; i < 8; i++) {

@@ -8,7 +8,7 @@ export const CELL = 2;
 const CELLS = (2 * HALF_SIZE) / CELL;
 /** From a station's middle: its own half width and a robot's whole. */
 const STATION_ROOM = 1.9;
-/** Half metres that a station is moved at most, to both sides. */
+/** Half metres that something is moved at most, to both sides together. */
 const MOST_ASIDE = 60;
 
 /**
@@ -120,17 +120,22 @@ export class World {
     return victim;
   }
 
-  /** A fuel station at a place, or as far to its east or west as a house or the like stands there. */
+  /** A fuel station, as near to a place as a robot gets all around it. */
   addStation(x, z) {
-    let at = x;
-    for (let step = 1; step <= MOST_ASIDE && !this.#hasRoom(at, z); step++)
-      at = x + (step % 2 ? 0.5 : -0.5) * Math.ceil(step / 2);
+    const at = this.roomBeside(x, z, STATION_ROOM);
     this.clear(at, z, 3.5);
     this.stations.push({ x: at, y: this.heightAt(at, z), z });
   }
 
-  /** Whether a robot gets all around a station: nothing is there that stays. */
-  #hasRoom(x, z) {
+  /** `x`, or one to its east or west, where for `room` metres to all sides nothing stands that stays: a house, a car. */
+  roomBeside(x, z, room) {
+    let at = x;
+    for (let step = 1; step <= MOST_ASIDE && !this.#hasRoom(at, z, room); step++)
+      at = x + (step % 2 ? 0.5 : -0.5) * Math.ceil(step / 2);
+    return at;
+  }
+
+  #hasRoom(x, z, room) {
     const ground = this.heightAt(x, z);
     return this.boxes.every(
       (box) =>
@@ -138,8 +143,8 @@ export class World {
         isClearable(box) ||
         box.y > ground + 2 ||
         box.y + box.h < ground ||
-        Math.abs(x - box.x) >= box.hx + STATION_ROOM ||
-        Math.abs(z - box.z) >= box.hz + STATION_ROOM,
+        Math.abs(x - box.x) >= box.hx + room ||
+        Math.abs(z - box.z) >= box.hz + room,
     );
   }
 
