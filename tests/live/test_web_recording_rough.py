@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -12,12 +13,15 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from datetime import datetime
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from gameon_env.export.reacture import ReActureDataset
 from gameon_env.web.server import WebServer
 from gameon_env.web.server_static import STATIC
 from tests.live._browser import Browser, browser, wait_until
@@ -215,6 +219,46 @@ def test_two_pages_record_at_once(page: Browser, server: WebServer) -> None:
     play(page, 15)
     finish(page)
     check(download(page), [6 * (i + 1) for i in range(15)])
+
+
+@pytest.mark.parametrize("interruption", ["the page", "the server"])
+def test_the_rest_of_a_game_is_another_recording(page: Browser, tmp_path: Path, interruption: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    samples = "window.reacture.recorder?.status.samples"
+    with contextlib.ExitStack() as servers:
+        servers.enter_context(WebServer(tmp_path / "data", port=port))
+        page.open(f"http://127.0.0.1:{port}/?kiosk=1&start=1&record=1&seed=7&quality=lowest&environment=tsunami")
+        page.wait_for(f"{samples} > 15")
+        if interruption == "the page":
+            page.driver.back()
+            page.wait_for("!window.reacture")
+            page.driver.forward()
+            page.wait_state("paused")
+            page.js("document.querySelector('#resume').click()")
+        else:
+            servers.close()
+            servers.enter_context(WebServer(tmp_path / "data", port=port))
+        first = sorted((tmp_path / "data" / "reacture").glob("reacture_*"))[0].name
+        page.wait_for(f"window.reacture.recorder && window.reacture.recorder.prefix !== {first!r} && {samples} > 15")
+        page.wait_for(f"document.querySelector('#said').textContent.includes('so far is kept as {first}')")
+        page.tap("key:escape")
+        page.wait_state("paused")
+        page.js("document.querySelector('#leave').click()")
+        page.wait_for("document.querySelector('#screen-over [data-recording]').textContent.startsWith('Recorded: ')")
+    before, after = sorted((tmp_path / "data" / "reacture").glob("reacture_*"))
+    one, rest = (ReActureDataset(folder) for folder in (before, after))
+    assert one.repairs == rest.repairs == ()
+    assert "game_start" in {row.get("event") for row in one.other_rows()}
+    ends = {row.get("event") for row in rest.other_rows()}
+    assert "game_end" in ends
+    assert "game_start" not in ends
+    assert one.frame_timestamps[-1] < rest.frame_timestamps[0]
+    for part in (one, rest):
+        assert (np.diff(part.frame_timestamps) == 100).all()
+    started = [datetime.fromisoformat(part.metadata["start_time"]) for part in (one, rest)]
+    assert abs((started[1] - started[0]).total_seconds()) < 60
 
 
 def test_the_server_is_killed_in_the_middle_and_comes_back(page: Browser, tmp_path: Path) -> None:

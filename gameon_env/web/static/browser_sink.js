@@ -23,6 +23,7 @@ class BrowserSink {
   note = null;
   catalogue = null;
   bytes = 0;
+  ended = false; // it goes on with its page
   #store;
   #template;
   #chunks = Object.fromEntries(STREAMS.map((name) => [name, new Chunks()]));

@@ -5,7 +5,7 @@ import { MOODS } from "./moods.js";
 import { sayRecording } from "./screens.js";
 
 /**
- * Gives a game at tick 0 its recorder.
+ * Gives a game its recorder, from the tick on that it is at.
  * @param {{sim: object, choice: object, seed: number, recorder: object|null}} game
  * @returns {Promise<string>} what the player should know: why there is none, or where it goes; mostly nothing
  */
@@ -20,6 +20,20 @@ export async function openRecorder(game, gl) {
     note(`recording: ${error.message}`);
     return `This game is not recorded: ${error.message}`;
   }
+}
+
+/**
+ * The page was left for a while, or its server was ended and is there again: what was recorded until then is whole, and
+ * the rest of the game becomes a recording of its own.
+ * @returns {Promise<string>} what the player should know
+ */
+export async function recordRest(game, gl) {
+  const { recorder } = game;
+  game.recorder = null;
+  recorder.abandon();
+  const notice = await openRecorder(game, gl);
+  if (game.done) await closeRecorder(game);
+  return notice || `What was recorded so far is kept as ${recorder.prefix}; the rest is ${game.recorder.prefix}`;
 }
 
 /** Ends the recording of a game that is over, and says what became of it. */

@@ -13,7 +13,7 @@ import { Stage } from "./stage.js";
 import { View } from "./view.js";
 import { keepScore } from "./scores.js";
 import { readAddress } from "./address.js";
-import { closeRecorder, download, openRecorder } from "./game_recording.js";
+import { closeRecorder, download, openRecorder, recordRest } from "./game_recording.js";
 import { showShelf } from "./shelf.js";
 import { fillError, fillOver, fillPaused, fillReady, focusOn, sayBest } from "./screens.js";
 
@@ -153,12 +153,19 @@ function draw(drawn, now) {
   // A frame that the recorder just took stands for this one: a slow machine does not draw twice.
   if (!drawn || view.quality === "high") view.render();
   hud.update(game.sim, now);
+  if (game.recorder?.isSuperseded) recordAgain(game);
   const trouble = game.recorder?.error;
   if (trouble && !game.troubled) {
     game.troubled = true;
     hud.say(`The recording stopped: ${trouble}`, now, 8000);
   }
   if (loop.frames - game.heavySince > SLOW_FRAMES && loop.frameMs > SLOW_MS) lighten();
+}
+
+async function recordAgain(one) {
+  const notice = await recordRest(one, stage.gl);
+  window.reacture.recorder = one.recorder;
+  hud.say(notice, performance.now(), 8000);
 }
 
 /** The picture is too slow: draw it at a lower price. */

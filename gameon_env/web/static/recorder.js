@@ -20,7 +20,7 @@ const CHECKPOINT_SAMPLES = 50; // every 5 s the sink learns the result so far, f
 
 /**
  * @param {object} options
- * @param {import("./sim.js").Simulation} options.sim - at tick 0.
+ * @param {import("./sim.js").Simulation} options.sim - at tick 0, or later: the rest of a game.
  * @param {string} options.environment - "earthquake", "tsunami" or "wildfire".
  * @param {string} options.environmentName - the same for people.
  * @param {string} options.player - the local profile's name.
@@ -30,7 +30,7 @@ const CHECKPOINT_SAMPLES = 50; // every 5 s the sink learns the result so far, f
  * @param {"worker" | "page"} [options.method] - who filters the frames.
  */
 export async function startRecording(options) {
-  const started = new Date();
+  const started = new Date(Date.now() - options.sim.tick * TICK_MS);
   const sink = await openSink(makeMetadata(options, started), options.sink);
   const recorder = new Recorder(options, sink, started);
   await recorder.begin();
@@ -106,7 +106,7 @@ export class Recorder {
 
   async begin() {
     await this.#sampler.warmUp();
-    this.#writeEvent({ event: "game_start" });
+    if (this.#sim.tick === 0) this.#writeEvent({ event: "game_start" });
     addEventListener("pagehide", this.#leave);
   }
 
@@ -149,6 +149,19 @@ export class Recorder {
       throw error;
     });
     return this.#finished;
+  }
+
+  /** Whether it was ended where it is kept, while the game goes on: the rest needs another recorder. */
+  get isSuperseded() {
+    return !this.#ended && this.#sink.ended;
+  }
+
+  /** Let go of it, as it is. */
+  abandon() {
+    this.#ended = true;
+    this.#sampler.dispose();
+    this.#sink.abandon();
+    removeEventListener("pagehide", this.#leave);
   }
 
   /** The five files: of the whole game, or of what was played so far. */

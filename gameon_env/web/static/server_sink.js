@@ -14,7 +14,13 @@ const CATALOGUE_MS = { every: 500, most: 300_000 };
 export class NoServerError extends Error {}
 
 /** The server took the request and said no: to try again is no use. */
-class RefusedError extends Error {}
+class RefusedError extends Error {
+  /** @param {number} status of HTTP */
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
 
 /** @returns {Promise<ServerSink>} */
 export async function openServerSink(metadata) {
@@ -36,6 +42,8 @@ class ServerSink {
   note = null;
   catalogue = null; // "pending", "registered", or why it was not
   bytes = 0;
+  /** Whether the server has completed the recording, or lacks a part of it: it takes no more of the game. */
+  ended = false;
   #address;
   #sent = Object.fromEntries(STREAMS.map((name) => [name, 0]));
   #chunks = Object.fromEntries(STREAMS.map((name) => [name, new Chunks()]));
@@ -89,10 +97,17 @@ class ServerSink {
 
   /** The page goes away: the little that can still be said. */
   leave(metadata) {
+    this.ended = true; // the browser may bring the page back as it was
     navigator.sendBeacon(
       `${this.#address}/finish`,
       new Blob([JSON.stringify({ metadata })], { type: "application/json" }),
     );
+  }
+
+  /** Nothing more comes, and nothing is waited for. */
+  abandon() {
+    clearInterval(this.#timer);
+    this.#refused = true;
   }
 
   async files() {
@@ -137,6 +152,7 @@ class ServerSink {
     } catch (error) {
       if (!(error instanceof RefusedError)) throw error;
       this.#refused = true;
+      this.ended = error.status === 409;
       this.error = error.message;
     }
     return !this.#refused;
@@ -162,7 +178,9 @@ class ServerSink {
     }
     const said = await answer.json().catch(() => null);
     const message = said?.error ?? `the server answered ${answer.status}`;
-    throw answer.status >= 500 && answer.status !== 507 ? new Error(message) : new RefusedError(message);
+    throw answer.status >= 500 && answer.status !== 507 
+      ? new Error(message)
+      : new RefusedError(message, answer.status);
   }
 
   /** Do it as one who waits for it; throws a sentence for the player where the server is gone. */

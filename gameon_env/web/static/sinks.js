@@ -4,6 +4,7 @@
  * A sink takes four streams of bytes, which the files are made of: `frames`, `timestamps`, `rows` (the lines of rows
  * with a frame) and `events` (all other lines). It keeps `append` short, sends or stores in the background, and holds
  * a bounded number of bytes in memory. What goes wrong for good is a sentence in `error`; nothing is taken after that.
+ * One that is `ended` was completed without its page: it can only be abandoned, and the game goes on in another.
  */
 
 import { openBrowserSink } from "./browser_sink.js";
