@@ -501,6 +501,23 @@ def test_a_lost_context_pauses_and_comes_back(page: Browser, server: WebServer) 
     page.wait_for("window.reacture.stage().renderer.info.render.triangles > 1000")
 
 
+def test_a_context_that_is_lost_while_a_game_is_made(page: Browser, server: WebServer) -> None:
+    page.open(f"{server.url}?kiosk=1&seed=7&quality=low&environment=earthquake&record=1")
+    page.wait_state("ready")
+    page.driver.execute_script(
+        "window.loss = window.reacture.stage().gl.getExtension('WEBGL_lose_context');"
+        "document.querySelector('#start').click(); window.loss.loseContext();"
+    )
+    page.wait_state("error")
+    page.wait_for("document.querySelector('#start').textContent === 'Start'")
+    assert page.js("[document.body.dataset.state, window.reacture.sim.tick]") == ["error", 0]
+    page.js("window.loss.restoreContext()")
+    page.wait_state("paused")
+    page.js("document.querySelector('#resume').click()")
+    page.wait_for("window.reacture.recorder.status.samples > 5")
+    assert page.js("document.body.dataset.state") == "playing"
+
+
 def test_a_hidden_tab_waits_and_two_tabs_play(page: Browser, server: WebServer) -> None:
     window = page.driver.current_window_handle
     page.driver.switch_to.new_window("tab")

@@ -51,6 +51,8 @@ let overAt = 0;
 const down = new Set();
 const heldAtEnd = new Set();
 let drawnAt = 0;
+/** The state that a lost picture interrupted. */
+let beforeLoss = "menu";
 /** Another window has the keyboard. */
 let away = false;
 /** A second click while a game is being made must not make another. */
@@ -120,6 +122,10 @@ async function play(choice) {
   window.reacture.recorder = game.recorder;
   document.title = `ReActure - ${MOODS[choice.environment].name}`;
   hud.update(sim, performance.now());
+  if (stage.gl.isContextLost()) {
+    beforeLoss = "playing"; // it begins when the picture is back
+    return;
+  }
   show("playing");
   sound.ambience(choice.environment);
   if (away || document.hidden) pause(AWAY);
@@ -259,19 +265,18 @@ function openStage() {
     );
     return;
   }
-  let before = "menu";
   canvas.addEventListener("webglcontextlost", (event) => {
     event.preventDefault();
-    before = state();
+    beforeLoss = state();
     const kept =
-      before === "playing" || before === "paused" ? "The game is paused and what was recorded is kept. " : "";
+      beforeLoss === "playing" || beforeLoss === "paused" ? "The game is paused and what was recorded is kept. " : "";
     fail(
       "The picture was lost",
       `The graphics driver took its context back. ${kept}It goes on when the driver gives it again; otherwise reload the page.`,
     );
   });
   canvas.addEventListener("webglcontextrestored", () => {
-    if (before !== "playing" && before !== "paused") return show(before);
+    if (beforeLoss !== "playing" && beforeLoss !== "paused") return show(beforeLoss);
     view = new View(stage.renderer, game.sim, view.quality);
     view.render();
     show("playing");
