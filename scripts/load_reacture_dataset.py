@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Load a ReActure download: put this file beside the five files. It needs numpy; PyTorch and TensorFlow where used.
+"""Load a ReActure download: put this file beside the five files. It needs Python 3.10 and numpy; PyTorch and TensorFlow
+where used.
 
     python load_reacture_dataset.py reacture_1731177600000_metadata.json
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -121,6 +122,7 @@ def _restore(
 ) -> tuple[ExportSummary, list[LeftOut]]:
     broken, done, rows = list[LeftOut](), list[Recording](), 0
     total = sum(recording.num_frames for recording in recordings)
+    total_bytes = sum(recording.num_frames * math.prod(recording.size) * 3 for recording in recordings)
     for recording in recordings:
         try:
             restore(recording, folder)
@@ -134,11 +136,11 @@ def _restore(
         done.append(recording)
         rows += recording.num_frames
         if progress is not None:
-            progress(ExportProgress(rows, total, total * SIZE[0] * SIZE[1] * 3))
+            progress(ExportProgress(rows, total, total_bytes))
     controls = tuple(dict.fromkeys(name for recording in done for name in recording.controls))
     ids = tuple(recording.id for recording in done)
-    estimated = total * SIZE[0] * SIZE[1] * 3
-    return ExportSummary(folder, ids, len(done), rows, controls, SIZE, False, 0, estimated, 0.0), broken
+    size = done[0].size if done else SIZE
+    return ExportSummary(folder, ids, len(done), rows, controls, size, False, 0, total_bytes, 0.0), broken
 
 
 def _sum(one: ExportSummary, other: ExportSummary) -> ExportSummary:

@@ -24,7 +24,8 @@ MODULES = (
 """In an order in which each comes after those that it uses."""
 
 HEAD = '''#!/usr/bin/env python3
-"""Load a ReActure download: put this file beside the five files. It needs numpy; PyTorch and TensorFlow where used.
+"""Load a ReActure download: put this file beside the five files. It needs Python 3.10 and numpy; PyTorch and TensorFlow
+where used.
 
     python load_reacture_dataset.py reacture_1731177600000_metadata.json
 

@@ -28,7 +28,7 @@ for batch in dataset.to_pytorch_dataloader(batch_size=32, shuffle=True):
 """
 
 
-def page(prefix: str, metadata: Mapping[str, Any], count: int) -> str:
+def page(prefix: str, metadata: Mapping[str, Any], count: int, size: tuple[int, int]) -> str:
     """The text of ``README.md``."""
     before = metadata.get("key_interval") == "before"
     missing, controls, recorded = (_words(metadata.get(name)) for name in ("missing", "controls", "recorded_size"))
@@ -39,7 +39,7 @@ def page(prefix: str, metadata: Mapping[str, Any], count: int) -> str:
         f"# {prefix}",
         f"{count} samples of {name}{lasted}, written by {metadata.get('generator') or 'gameon-env'}.",
         "## The files",
-        f"- `{prefix}_frames.npy`: ({count}, 128, 128, 3) uint8, RGB, upright\n"
+        f"- `{prefix}_frames.npy`: ({count}, {size[0]}, {size[1]}, 3) uint8, RGB, upright\n"
         f"- `{prefix}_timestamps.npy`: ({count},) float32, milliseconds since the start\n"
         f"- `{prefix}_data.jsonl`: a JSON object a line; line i belongs to frame i and timestamp i; lines after "
         f"the first {count} are events without a frame\n"

@@ -18,7 +18,6 @@ from gameon_env.export.reacture_events import ascending_ns
 from gameon_env.export.reacture_files import read_reacture_metadata
 from gameon_env.export.reacture_frames import open_timestamps
 from gameon_env.export.reacture_import import KEPT_METADATA, KEPT_ROWS, KEPT_TIMES
-from gameon_env.export.reacture_inputs import SIZE
 from gameon_env.export.reacture_rows import MAX_LINE_BYTES, RowTable, read_rows
 from gameon_env.export.reacture_writer import NpyFile, free_prefix, write_beside_frames
 from gameon_env.recording.session import Session
@@ -47,7 +46,7 @@ class _Kept:
 
 def restorable(recording: Recording) -> bool:
     """Whether the session still is what was imported: its rows are there, and no frame was taken from it since."""
-    if not isinstance(recording, SessionRecording) or recording.size != SIZE:
+    if not isinstance(recording, SessionRecording):
         return False
     try:
         with Session(recording.path) as session:
@@ -68,7 +67,7 @@ def restore(recording: Recording, folder: Path) -> str:
     with Session(recording.path) as session:
         kept = _kept(session)
     prefix = free_prefix(folder, kept.unix_ms)
-    frames = NpyFile(folder / f"{prefix}_frames.npy", "|u1", (*SIZE, 3))
+    frames = NpyFile(folder / f"{prefix}_frames.npy", "|u1", (*recording.size, 3))
     try:
         for picture in recording.stream(np.arange(recording.num_frames)):
             frames.append(picture[None])
@@ -82,7 +81,7 @@ def restore(recording: Recording, folder: Path) -> str:
     stats = metadata.get("data_stats")
     if not kept.whole and isinstance(stats, dict):
         metadata["data_stats"] = stats | {"total_frames": len(kept.times)}
-    write_beside_frames(folder, prefix, kept.times[kept.order], _lines(kept), metadata)
+    write_beside_frames(folder, prefix, kept.times[kept.order], _lines(kept), metadata, recording.size)
     return prefix
 
 

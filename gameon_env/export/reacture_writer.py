@@ -165,16 +165,21 @@ class ReActureWriter:
 
 
 def write_beside_frames(
-    folder: Path, prefix: str, times_ms: npt.NDArray[Any], lines: Iterable[bytes], metadata: Mapping[str, Any]
+    folder: Path,
+    prefix: str,
+    times_ms: npt.NDArray[Any],
+    lines: Iterable[bytes],
+    metadata: Mapping[str, Any],
+    size: tuple[int, int] = SIZE,
 ) -> None:
-    """Write the four files that belong to ``<prefix>_frames.npy``."""
+    """Write the four files that belong to ``<prefix>_frames.npy``, whose frames are of ``size (height, width)``."""
     times = NpyFile(folder / f"{prefix}_timestamps.npy", "<f4", ())
     times.append(times_ms.astype(np.float32))
     times.finish()
     with (folder / f"{prefix}_data.jsonl").open("xb") as file:
         file.writelines(line + b"\n" for line in lines)
     (folder / f"{prefix}_metadata.json").write_text(json.dumps(metadata, indent=2) + "\n", encoding="ascii")
-    text = page(prefix, metadata, len(times_ms))
+    text = page(prefix, metadata, len(times_ms), size)
     (folder / f"{prefix}_README.md").write_text(text, encoding="utf-8", errors="replace")
 
 

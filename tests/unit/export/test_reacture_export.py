@@ -28,7 +28,7 @@ from gameon_env.recording.redaction import redact
 from gameon_env.recording.verification import verify
 from tests.unit.data_processing.painted_video import fill_disk, number_in
 from tests.unit.datasets.played_session import CONTROLS, PERIOD_NS, SCALE_PX, catalogue_of, played, trajectory
-from tests.unit.export.reacture_download import PREFIX, original_download, our_download
+from tests.unit.export.reacture_download import PREFIX, original_download, our_download, picture
 from tests.unit.export.recipient import load_elsewhere
 from tests.unit.recording.small_session import small_disk
 
@@ -218,6 +218,18 @@ def test_the_end_of_a_session_that_was_redacted_does_not_come_back(tmp_path: Pat
     dataset = ReActureDataset(path)
     assert len(dataset) <= 16
     assert {row["event"] for row in [*dataset, *dataset.other_rows()]} == {"periodic_update_10hz"}
+
+
+def test_a_download_with_frames_of_another_size_comes_back_too(tmp_path: Path) -> None:
+    download = our_download(tmp_path / "download")
+    download.frames = np.stack([picture(i, 72, 96) for i in range(24)])
+    import_reacture(download.write(), tmp_path / "data")
+    summary = export_to_reacture(tmp_path / "data", tmp_path / "out")
+    assert (summary.size, summary.notes) == ((72, 96), ())
+    out = ReActureDataset(tmp_path / "out")
+    assert (out.frames_array == download.frames).all()
+    assert [sample["robot"] for sample in out] == [row["robot"] for row in download.rows[:24]]
+    assert "(24, 72, 96, 3) uint8" in (tmp_path / "out" / f"{PREFIX}_README.md").read_text()
 
 
 def test_a_download_that_was_renamed_comes_back_under_its_time(tmp_path: Path) -> None:
