@@ -202,6 +202,44 @@ def test_a_page_that_is_left_has_its_recording_finished(page: Browser, server: W
     assert read(files)[3]["game_result"]["completion_status"] == "left"
 
 
+NOISE = """
+  const kinds = { getImageData: OffscreenCanvasRenderingContext2D, readPixels: WebGL2RenderingContext };
+  for (const [name, kind] of Object.entries(kinds)) {
+    const read = kind.prototype[name];
+    kind.prototype[name] = function (...given) {
+      const answer = read.apply(this, given);
+      const pixels = answer?.data ?? given.at(-1);
+      if (!falsified.includes(name)) return answer;
+      for (let i = 0; i < pixels.length; i++) pixels[i] = (i * 89) % 251;
+      return answer;
+    };
+  }
+"""
+"""As a browser does that resists fingerprinting."""
+
+
+@pytest.mark.parametrize("falsified", [["getImageData"], ["getImageData", "readPixels"]])
+def test_no_noise_is_recorded_in_place_of_the_picture(page: Browser, server: WebServer, falsified: list[str]) -> None:
+    script = page.driver.execute_cdp_cmd(
+        "Page.addScriptToEvaluateOnNewDocument", {"source": f"{{ const falsified = {falsified}; {NOISE} }}"}
+    )
+    try:
+        if len(falsified) == 1:
+            start(page, server.url)
+            play(page)
+            assert finish(page)["method"] == "page"
+            check(download(page), [6 * (i + 1) for i in range(SAMPLES)])
+            return
+        page.open(f"{server.url}?kiosk=1&start=1&record=1&seed=7&quality=lowest&environment=tsunami")
+        page.wait_state("playing")
+        page.wait_for(
+            "document.querySelector('#said').textContent.includes('This game is not recorded: this browser fals')"
+        )
+        assert not list((server.recordings.folder).glob("reacture_*"))
+    finally:
+        page.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
 def test_two_pages_record_at_once(page: Browser, server: WebServer) -> None:
     start(page, server.url)
     play(page, 10)

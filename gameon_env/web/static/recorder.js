@@ -10,7 +10,7 @@ import { contentBox } from "./box_filter.js";
 import { download } from "./download.js";
 import { KeyInterval, together } from "./key_interval.js";
 import { makeMetadata } from "./metadata.js";
-import { FrameSampler } from "./sampler.js";
+import { FrameSampler, checkPictures } from "./sampler.js";
 import { openSink } from "./sinks.js";
 
 const TICK_MS = 1000 / 60;
@@ -30,6 +30,7 @@ const CHECKPOINT_SAMPLES = 50; // every 5 s the sink learns the result so far, f
  * @param {"worker" | "page"} [options.method] - who filters the frames.
  */
 export async function startRecording(options) {
+  checkPictures();
   const started = new Date(Date.now() - options.sim.tick * TICK_MS);
   const sink = await openSink(makeMetadata(options, started), options.sink);
   const recorder = new Recorder(options, sink, started);

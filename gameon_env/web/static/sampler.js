@@ -10,13 +10,24 @@
  */
 
 import { boxFilter } from "./box_filter.js";
+import { readsCanvasTruly, readsWebglTruly } from "./true_pixels.js";
 
 const MOST_ON_THEIR_WAY = 16; // snapshots: 1.6 s of play, 60 MB of pictures of 1280 x 720
+
+/** Throws Error where no way to read the pictures gives what is drawn. */
+export function checkPictures() {
+  if (canUseWorker() || readsWebglTruly()) return;
+  throw new Error(
+    "this browser falsifies the pictures that pages read, against fingerprinting. Allow this page to read them in its " +
+      "settings, or play in another browser",
+  );
+}
 
 export class FrameSampler {
   /**
    * @param {WebGL2RenderingContext} gl
-   * @param {"worker" | "page"} [method] - who filters; the page itself only where it has no workers that can.
+   * @param {"worker" | "page"} [method] - who filters; the page itself only where it has no workers that can, or that
+   *   read what was drawn.
    */
   constructor(gl, method = "worker") {
     this.gl = gl;
@@ -101,6 +112,7 @@ function canUseWorker() {
     typeof Worker === "function" &&
     typeof createImageBitmap === "function" &&
     typeof OffscreenCanvas === "function" &&
-    new OffscreenCanvas(1, 1).getContext("2d") !== null
+    new OffscreenCanvas(1, 1).getContext("2d") !== null &&
+    readsCanvasTruly()
   );
 }
