@@ -221,7 +221,8 @@ def score_table(results: Sequence[Result], reference: str | None = None) -> Tabl
 
 
 def _percent(part: float, whole: float) -> str:
-    if math.isnan(part) or math.isnan(whole) or whole == 0:
+    # Of a reference that has lost more than it gained, or is no better than random play, there are no shares.
+    if math.isnan(part) or math.isnan(whole) or whole <= 0:
         return ""
     return f"{100 * part / whole:.0f} %"
 

@@ -135,3 +135,10 @@ def test_the_table_compares_with_the_reference_and_the_better_random() -> None:
     assert "89 %" in agent
     assert results[0].mean == 110
     assert results[0].std == pytest.approx(14.14, abs=0.01)
+
+
+def test_there_are_no_shares_of_a_reference_that_lost_more_than_it_gained() -> None:
+    results = [Result("player", (-10.0,)), Result("agent", (-20.0,)), Result("random, a", (-5.0,))]
+    text = io.StringIO()
+    Console(file=text, width=140).print(score_table(results, reference="player"))
+    assert "%" not in text.getvalue()
