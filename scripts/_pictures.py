@@ -85,7 +85,7 @@ def learning_curve(curve: Sequence[EpochRecord], path: Path) -> None:
     left.plot(epochs, [record.validation_loss for record in curve], label="validation")
     left.set(xlabel="epoch", ylabel="loss", title="Behavioral cloning")
     left.legend()
-    for name in curve[0].f1:
+    for name in (name for name, f1 in curve[0].f1.items() if f1 is not None):
         right.plot(epochs, [record.f1[name] for record in curve], label=name)
     right.set(xlabel="epoch", ylabel="F1 on episodes kept aside", ylim=(0, 1), title="Keys and buttons")
     right.legend(fontsize=8)

@@ -32,11 +32,11 @@ class CloningConfig:
         shift_px: augmentation: the picture moves by up to this many pixels. Off where the pointer's position is
             a control, because that would have to move along.
         brightness: augmentation: frames get lighter or darker by up to this share.
-        validation_fraction: share of the episodes kept for validation, at least one (of a single one: its end).
+        validation_fraction: share of the steps kept for validation, in whole episodes (of few long ones: an end).
         memory_fraction: frames are kept in RAM up to this share of what is free, else read from the files.
         seed: of the split, the weights, the order and the augmentation.
-        threads: of the processor, all without it. Beside other busy programs one thread is often the fastest: the
-            threads of one operation wait for the last of them.
+        threads: of the processor; without it, as many as there are cores with nothing else to do at the start. The
+            threads of one operation wait for the last of them. Another number rounds otherwise.
         device: PyTorch's name of one; None takes the accelerator where there is one.
     """
 
@@ -65,13 +65,17 @@ class CloningConfig:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One point of the learning curve. ``f1``: per button; ``axis_error``: mean absolute error per axis, 1.0 = full."""
+    """One point of the learning curve.
+
+    ``f1``: per button, None for one that nobody pressed in the validation steps; ``axis_error``: mean absolute error
+    per axis, 1.0 = full.
+    """
 
     epoch: int
     seconds: float
     train_loss: float
     validation_loss: float
-    f1: dict[str, float] = field(default_factory=dict)
+    f1: dict[str, float | None] = field(default_factory=dict)
     axis_error: dict[str, float] = field(default_factory=dict)
     best: bool = False
 

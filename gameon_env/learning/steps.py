@@ -123,14 +123,24 @@ class Steps:
                     self._frames[offset + rows] = episode.video(rows)
 
     def split(self, fraction: float, rng: np.random.Generator) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Numbers of the steps for training and for validation: whole episodes, or the end of a single one."""
+        """Numbers of the steps for training and for validation.
+
+        Validation is about ``fraction`` of the steps: whole episodes where some are that long together, otherwise the
+        end of the longest one. Episodes differ in length, and one that is long may be nearly all there is.
+        """
         steps = np.arange(len(self.inputs))
-        if len(self.episodes) == 1:
-            first = int(len(steps) * (1 - fraction))
-            held_out = steps >= first
+        sizes = np.bincount(self.episode_of, minlength=len(self.episodes))
+        wanted, held = fraction * len(steps), 0
+        chosen: list[int] = []
+        for number in rng.permutation(len(self.episodes)).tolist():
+            if abs(held + sizes[number] - wanted) < abs(held - wanted):
+                chosen.append(number)
+                held += int(sizes[number])
+        if held < wanted / 2:
+            longest = np.flatnonzero(self.episode_of == sizes.argmax())
+            held_out = np.isin(steps, longest[len(longest) - math.ceil(min(wanted, len(longest) - 1)) :])
         else:
-            count = min(max(1, round(fraction * len(self.episodes))), len(self.episodes) - 1)
-            held_out = np.isin(self.episode_of, rng.permutation(len(self.episodes))[:count])
+            held_out = np.isin(self.episode_of, chosen)
         if held_out.all() or not held_out.any():
             raise TrajectoryError(f"{len(steps)} recorded steps are too few to learn and to validate: record more")
         return steps[~held_out], steps[held_out]

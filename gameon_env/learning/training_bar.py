@@ -31,7 +31,7 @@ class TrainingBar:
         self._bar.update(self._task, completed=round(share * self._steps), epoch=epoch, loss=loss)
 
     def epoch(self, record: EpochRecord) -> None:
-        controls = [f"{name} {f1:.2f}" for name, f1 in record.f1.items()]
+        controls = [f"{name} {'not pressed' if f1 is None else f'{f1:.2f}'}" for name, f1 in record.f1.items()]
         controls += [f"{name} ±{error:.3f}" for name, error in record.axis_error.items()]
         if self._bar.disable:
             return

@@ -26,7 +26,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> CloningResult:
 
 
 def test_a_task_is_learned(learned: CloningResult) -> None:
-    assert min(learned.best.f1.values()) > 0.9, learned.best
+    assert min(f1 or 0.0 for f1 in learned.best.f1.values()) > 0.9, learned.best
     assert max(learned.best.axis_error.values()) < 0.06, learned.best
 
 
@@ -91,6 +91,38 @@ def test_validation_holds_whole_episodes_out(tmp_path: Path) -> None:
     assert len(training) == 30
     assert len(validation) == 20
     assert not set(steps.episode_of[training]) & set(steps.episode_of[validation])
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("lengths", [(200, 6), (100, 100), (300, 300, *[4] * 9), (30,) * 7])
+def test_validation_is_the_share_that_was_asked_for_however_long_the_episodes_are(
+    tmp_path: Path, lengths: tuple[int, ...], seed: int
+) -> None:
+    episodes = [write_episodes(tmp_path / str(i), 1, length)[0] for i, length in enumerate(lengths)]
+    training, validation = Steps(episodes).split(0.12, np.random.default_rng(seed))
+    assert 0.05 < len(validation) / sum(lengths) < 0.25
+    assert sorted([*training, *validation]) == list(range(sum(lengths)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_episode_without_any_action_is_not_what_is_validated_on(tmp_path: Path, seed: int) -> None:
+    episodes = write_episodes(tmp_path, 3, 20)
+    episodes[1]._read["inputs"] = np.zeros_like(episodes[1].inputs)
+    _, validation = Steps(episodes).split(0.3, np.random.default_rng(seed))
+    assert len(validation)
+
+
+def test_a_button_that_nobody_pressed_has_no_f1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    episodes = write_episodes(tmp_path / "data", 2, 40)
+    for episode in episodes:
+        unlit = np.array(episode.inputs)
+        unlit[:, CONTROLS.index("mouse:left")] = 0
+        episode._read["inputs"] = unlit
+    learned = clone(episodes, tmp_path / "policy.safetensors", replace(QUICK, epochs=1))
+    assert learned.best.f1["mouse:left"] is None
+    assert isinstance(learned.best.f1["key:a"], float)
+    assert "mouse:left not pressed" in " ".join(capsys.readouterr().out.split())
+    assert json.loads(learned.curve_path.read_text())["f1"]["mouse:left"] is None
 
 
 def test_a_latency_pairs_a_frame_with_a_later_action(tmp_path: Path) -> None:
