@@ -46,6 +46,9 @@ def command(
     latency_ms: float = typer.Option(0.0, min=0.0, help="How much later than its frame an action answers it."),
     mirror: str = typer.Option("none", help="none, horizontal or both: learn from mirrored pictures too."),
     seed: int = typer.Option(0, min=0, max=2**63 - 1, help="Of the split, the weights and the order."),
+    threads: int | None = typer.Option(
+        None, min=1, help="Of the processor; as many as there are cores with nothing else to do without it."
+    ),
     device: str | None = typer.Option(None, help="cpu, cuda, mps ...; the accelerator where there is one."),
     framework: Framework = typer.Option(Framework.torch, help="What trains and plays it: PyTorch, or Keras."),
 ) -> None:
@@ -84,6 +87,7 @@ def command(
         latency_ms=latency_ms,
         mirror=check_mirror(mirror),
         seed=seed,
+        threads=threads,
         device=device,
     )
     path = output or Path("policy.keras" if framework is Framework.tensorflow else "policy.safetensors")

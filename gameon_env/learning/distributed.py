@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from gameon_env.errors import PolicyError
 from gameon_env.learning.batch_part import BatchPart
+from gameon_env.learning.idle_cores import idle_cores
 from gameon_env.learning.network import best_device
 
 
@@ -49,8 +50,8 @@ class TrainingGroup:
 
     @property
     def threads(self) -> int:
-        """Of the processor, that each process of this machine may use."""
-        return max(1, (os.cpu_count() or 1) // self.local_size)
+        """Of the processor, that each process of this machine may use: what else runs there keeps its cores."""
+        return max(1, idle_cores() // self.local_size)
 
     def take(self, total: int) -> BatchPart:
         """This process's part of a batch of ``total`` rows, the present one from now on.

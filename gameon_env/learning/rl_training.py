@@ -17,6 +17,7 @@ from gameon_env.errors import GameOnError, PolicyError, StorageError
 from gameon_env.games.profile import load_profile
 from gameon_env.games.training_table import OWN
 from gameon_env.learning.evaluation import Actor
+from gameon_env.learning.idle_cores import idle_cores
 from gameon_env.learning.policy import Policy
 from gameon_env.learning.rl_evaluation import Evaluation, Stopped, check_evaluated, evaluate_agent
 from gameon_env.learning.rl_log import open_logger
@@ -92,6 +93,7 @@ def train(
     if plan.evaluate_every and make_game is None:
         check_evaluated(load_profile(spec.game), spec.display)
     wish = StopWish()
+    torch.set_num_threads(min(torch.get_num_threads(), idle_cores()))
     with wish.listening():
         env = training_env(spec, make_game)
         try:
