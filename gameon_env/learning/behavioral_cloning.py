@@ -8,9 +8,7 @@ Under ``torchrun`` the processes share each batch, and give what one process wou
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -20,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gameon_env.errors import PolicyError, StorageError
+from gameon_env.errors import PolicyError
 from gameon_env.keys import MOUSE_POSITION
 from gameon_env.learning.augmentation import Mirrors, augment
 from gameon_env.learning.batch_part import BatchPart
@@ -28,6 +26,7 @@ from gameon_env.learning.cloning_config import CloningConfig, CloningResult, Epo
 from gameon_env.learning.cloning_loss import CloningLoss, average, half_precision
 from gameon_env.learning.cloning_metrics import axis_errors, tune_thresholds
 from gameon_env.learning.distributed import TrainingGroup, training_group
+from gameon_env.learning.learning_curve import LearningCurve, curve_path
 from gameon_env.learning.network import CloneNetwork, weights_of
 from gameon_env.learning.policy import save_policy
 from gameon_env.learning.steps import StepEpisode, Steps
@@ -72,8 +71,7 @@ def clone(
     config = config or CloningConfig()
     path = Path(output)
     with training_group(config.device) as group:
-        if group.is_main:
-            _prepare_output(path)
+        curve_file = LearningCurve(path) if group.is_main else None
         steps = Steps(
             episodes,
             stack=config.stack,
@@ -83,13 +81,14 @@ def clone(
             keep=keep,
             weights=weights,
         )
-        return _train(group, steps, path, config, start, progress and group.is_main)
+        return _train(group, steps, path, curve_file, config, start, progress and group.is_main)
 
 
 def _train(
     group: TrainingGroup,
     steps: Steps,
     policy_path: Path,
+    curve_file: LearningCurve | None,
     config: CloningConfig,
     start_policy: str | Path | None,
     progress: bool,
@@ -124,9 +123,9 @@ def _train(
     shown = len(training) if steps.weights is None else float(steps.weights[training].sum())
     batches = max(1, math.ceil(shown / config.batch_size))
     start = time.monotonic()
-    curve_path = _curve_path(policy_path)
-    written_to = curve_path if group.is_main else Path(os.devnull)
-    with TrainingBar(config.epochs * batches, progress) as bar, written_to.open("w") as curve_file:
+    if curve_file is not None:
+        curve_file.begin()
+    with TrainingBar(config.epochs * batches, progress) as bar:
         done = 0.0
         for epoch in range(1, config.epochs + 1):
             network.train()
@@ -177,8 +176,8 @@ def _train(
                 best=best is None or validation_loss < best.validation_loss,
             )
             curve.append(record)
-            curve_file.write(json.dumps(asdict(record)) + "\n")
-            curve_file.flush()
+            if curve_file is not None:
+                curve_file.add(record)
             bar.epoch(record)
             if record.best:
                 best = record
@@ -193,7 +192,9 @@ def _train(
                     save_policy(policy_path, replace(spec, head=tuned, training=summary), weights_of(averaged.module))
     if best is None:
         raise PolicyError(f"the time budget of {config.minutes} minutes was over before anything was learned")
-    return CloningResult(policy_path, curve_path, curve, best, str(group.device), len(training), len(validation))
+    return CloningResult(
+        policy_path, curve_path(policy_path), curve, best, str(group.device), len(training), len(validation)
+    )
 
 
 @torch.inference_mode()
@@ -211,17 +212,3 @@ def predict(
     with half_precision(device):
         logits = [network(torch.from_numpy(steps.stacks(part)).to(device)).float().cpu().numpy() for part in parts]
     return np.concatenate(logits) if logits else np.zeros((0, outputs), np.float32)
-
-
-def _curve_path(policy_path: Path) -> Path:
-    """Where a policy's learning curve lies."""
-    return policy_path.with_suffix(".curve.jsonl")
-
-
-def _prepare_output(policy_path: Path) -> None:
-    curve_path = _curve_path(policy_path)
-    try:
-        curve_path.parent.mkdir(parents=True, exist_ok=True)
-        curve_path.touch()
-    except OSError as error:
-        raise StorageError(f"nothing can be written to {curve_path.parent}: {error}") from error

@@ -17,6 +17,6 @@ def idle_cores() -> int:
     holds all the others up: on 2 cores with other busy programs a batch took 0.15 s with one thread, 0.5 to 9 s with
     two, and ten times the processor's time.
     """
-    busy = psutil.cpu_percent(LOOK_S, percpu=True)
+    busy: list[float] = psutil.cpu_percent(LOOK_S, percpu=True)
     mine = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(len(busy))
     return max(1, sum(busy[core] < BUSY_PERCENT for core in mine if core < len(busy)))

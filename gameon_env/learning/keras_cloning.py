@@ -5,7 +5,6 @@ The loop reads as that of :mod:`gameon_env.learning.behavioral_cloning`, where t
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gameon_env.errors import PolicyError, StorageError
+from gameon_env.errors import PolicyError
 from gameon_env.keys import MOUSE_POSITION
 from gameon_env.learning.action_head import ActionHead
 from gameon_env.learning.augmentation import Mirrors, augment
@@ -24,6 +23,7 @@ from gameon_env.learning.cloning_config import CloningConfig, CloningResult, Epo
 from gameon_env.learning.cloning_metrics import axis_errors, tune_thresholds
 from gameon_env.learning.keras_network import KIND, build_network, device_of, let_lean
 from gameon_env.learning.keras_policy import check_suffix, save_keras_policy
+from gameon_env.learning.learning_curve import LearningCurve
 from gameon_env.learning.steps import StepEpisode, Steps
 from gameon_env.learning.training_bar import TrainingBar
 from gameon_env.optional import require
@@ -60,8 +60,7 @@ def clone(
     config = config or CloningConfig()
     policy_path = Path(output)
     check_suffix(policy_path)
-    curve_path = policy_path.with_suffix(".curve.jsonl")
-    _prepare_output(curve_path)
+    curve_file = LearningCurve(policy_path)
 
     # Data: every step that has an action, by episode into training and validation.
     steps = Steps(
@@ -106,11 +105,8 @@ def clone(
     best: EpochRecord | None = None
     batches = math.ceil(len(training) / config.batch_size)
     start = time.monotonic()
-    with (
-        TrainingBar(config.epochs * batches, progress) as bar,
-        curve_path.open("w") as curve_file,
-        tf.device(device),
-    ):
+    curve_file.begin()
+    with TrainingBar(config.epochs * batches, progress) as bar, tf.device(device):
         done = 0.0
         for epoch in range(1, config.epochs + 1):
             losses: list[float] = []
@@ -148,8 +144,7 @@ def clone(
                 best=best is None or validation_loss < best.validation_loss,
             )
             curve.append(record)
-            curve_file.write(json.dumps(asdict(record)) + "\n")
-            curve_file.flush()
+            curve_file.add(record)
             bar.epoch(record)
             if record.best:
                 best = record
@@ -163,7 +158,7 @@ def clone(
                 save_keras_policy(policy_path, replace(spec, head=tuned, training=summary), averaged)
     if best is None:
         raise PolicyError(f"the time budget of {config.minutes} minutes was over before anything was learned")
-    return CloningResult(policy_path, curve_path, curve, best, device, len(training), len(validation))
+    return CloningResult(policy_path, curve_file.path, curve, best, device, len(training), len(validation))
 
 
 def cloning_loss(head: ActionHead, pressed: Floats, cap: float) -> Callable[[Any, Any, Any], Any]:
@@ -229,11 +224,3 @@ def _set_threads(tf: Any, threads: int | None) -> None:
                 f"threads={threads}: TensorFlow has been used in this process already, and takes another number of "
                 "threads only before: train in a new process, or with threads=None"
             ) from error
-
-
-def _prepare_output(curve_path: Path) -> None:
-    try:
-        curve_path.parent.mkdir(parents=True, exist_ok=True)
-        curve_path.touch()
-    except OSError as error:
-        raise StorageError(f"nothing can be written to {curve_path.parent}: {error}") from error

@@ -183,6 +183,18 @@ def test_an_output_that_cannot_be_written_is_an_error_before_any_training(tmp_pa
         clone(write_episodes(tmp_path / "data", 2, 5), tmp_path / "file" / "policy.safetensors", progress=False)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full, as Linux has it")
+def test_a_disk_that_gets_full_is_an_error_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "policy.curve.jsonl").symlink_to("/dev/full")
+    with pytest.raises(StorageError, match="No space left"):
+        clone(
+            write_episodes(tmp_path / "data", 2, 20),
+            tmp_path / "policy.safetensors",
+            replace(QUICK, epochs=1),
+            progress=False,
+        )
+
+
 def test_what_lies_in_line_is_learned_wherever_it_is(tmp_path: Path) -> None:
     """A dot at the top and one at the bottom, further apart than a convolution sees: is one above the other?"""
     rng = np.random.default_rng(3)
