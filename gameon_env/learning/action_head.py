@@ -173,13 +173,17 @@ class ActionDecoder:
         if seed is not None:
             self._rng = np.random.default_rng(seed)
 
-    def __call__(self, logits: Floats) -> Floats:
-        """``(outputs,) float32`` logits to an action ``(A,) float32``: buttons 0 or 1, axes in [-1, 1]."""
+    def __call__(self, logits: Floats, draw: bool = False) -> Floats:
+        """``(outputs,) float32`` logits to an action ``(A,) float32``: buttons 0 or 1, axes in [-1, 1].
+
+        With ``draw`` all of this action is drawn by its likelihood, whatever the arguments say.
+        """
         pressed, shares = self.head.probabilities(logits[None])
-        levels = self._rng.random(len(self._thresholds)) if self.sample_buttons else self._thresholds
+        levels = self._rng.random(len(self._thresholds)) if self.sample_buttons or draw else self._thresholds
         held = (pressed[0] >= levels) & (self._held_steps < self._max_hold_steps)
         self._held_steps = np.where(held, self._held_steps + 1, 0)
+        decoding: AxisDecoding = "sample" if draw else self.axis_decoding
         action = np.zeros(len(self.head.controls), dtype=np.float32)
         action[list(self.head.buttons)] = held
-        action[list(self.head.axes)] = self.head.axis_values(shares, self.axis_decoding, self._rng)[0]
+        action[list(self.head.axes)] = self.head.axis_values(shares, decoding, self._rng)[0]
         return np.clip(action, -1.0, 1.0)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from gameon_env.errors import PolicyError, StorageError
 from gameon_env.learning.action_head import ActionDecoder, ActionHead, AxisDecoding
+from gameon_env.learning.repeats import Repeats
 from gameon_env.optional import require
 
 FORMAT_VERSION = 1
@@ -50,7 +51,8 @@ class PolicySpec:
         training: a summary of the training, as JSON.
         play: how it is played unless asked otherwise, ``sample_buttons`` and ``axis_decoding`` as in
             :class:`~gameon_env.learning.action_head.ActionDecoder`: an agent that learned while its actions were
-            drawn is only as good when they are.
+            drawn is only as good when they are. ``draw_at_repeats``: an action is drawn where the policy sees again
+            what it saw a moment ago: it has no memory, would do again what it did, and never leave.
     """
 
     head: ActionHead
@@ -153,6 +155,9 @@ class Policy:
             axis_decoding=axis_decoding or said.get("axis_decoding", "expectation"),
             seed=seed,
         )
+        as_it_says = sample_buttons is None and axis_decoding is None
+        self._draw_at_repeats = as_it_says and bool(said.get("draw_at_repeats", False))
+        self._repeats = Repeats()
         self._frames: deque[npt.NDArray[np.uint8]] = deque(maxlen=(spec.stack - 1) * spec.spacing + 1)
 
     @classmethod
@@ -197,6 +202,7 @@ class Policy:
     def reset(self, seed: int | None = None) -> None:
         """Start a new episode: forget the frames. With a seed, what is drawn is the same each time."""
         self._frames.clear()
+        self._repeats.reset()
         self._decode.reset(seed)
         draws_itself = getattr(self._run, "reset", None)
         if seed is not None and draws_itself is not None:
@@ -215,7 +221,8 @@ class Policy:
         self._frames.append(observation.copy())
         last = len(self._frames) - 1
         ages = range((self.spec.stack - 1) * self.spec.spacing, -1, -self.spec.spacing)
-        return self._decode(self._run(np.concatenate([self._frames[max(last - age, 0)] for age in ages], axis=2)))
+        stacked = np.concatenate([self._frames[max(last - age, 0)] for age in ages], axis=2)
+        return self._decode(self._run(stacked), draw=self._draw_at_repeats and self._repeats.are_near(stacked))
 
 
 def save_policy(path: str | Path, spec: PolicySpec, weights: Mapping[str, npt.NDArray[Any]]) -> None:

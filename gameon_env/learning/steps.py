@@ -195,6 +195,7 @@ class Steps:
             game=self.game,
             fps=self.fps,
             mouse_scale_px=self.mouse_scale_px,
+            play={"draw_at_repeats": True},
         )
 
 

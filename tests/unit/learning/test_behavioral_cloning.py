@@ -56,6 +56,7 @@ def test_the_learning_curve_is_returned_and_written(learned: CloningResult) -> N
 def test_the_policy_says_what_it_was_trained_on(learned: CloningResult) -> None:
     spec, _ = read_policy(learned.policy_path)
     assert (spec.game, spec.fps, spec.controls, spec.stack) == ("dots", 15.0, CONTROLS, 2)
+    assert spec.play == {"draw_at_repeats": True}
     assert spec.training["training_steps"] + spec.training["validation_steps"] == 8 * 150
 
 

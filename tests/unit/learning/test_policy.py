@@ -69,6 +69,34 @@ def test_actions_lie_in_the_space_and_repeat_after_reset(saved: Path) -> None:
         assert abs(action[2]) <= 1
 
 
+def presses(policy: Policy, pictures: np.ndarray, seed: int = 0) -> list[tuple[float, ...]]:
+    """What it does about ``pictures`` where each button is likely, but not likely enough for its threshold."""
+    policy._run = lambda stacked: np.concatenate((np.log([0.25, 0.5]) - np.log([0.75, 0.5]), [2, 0, 0, 0, 2]))
+    policy.reset(seed)
+    return [tuple(policy.act(picture)) for picture in pictures]
+
+
+def test_what_is_seen_again_is_answered_by_what_is_drawn(saved: Path) -> None:
+    spec, weights = read_policy(saved)
+    policy = Policy(replace(spec, play={"draw_at_repeats": True}), weights, device="cpu")
+    moving, still = frames(40), frames(3)[[0, 1] * 30]
+    assert len(set(presses(policy, moving))) == 1
+    stuck = presses(policy, still)
+    assert {action[:2] for action in stuck} == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert abs(np.array(stuck)[:, 2]).max() == 1
+    assert presses(policy, still) == stuck != presses(policy, still, seed=1)
+    away = presses(policy, np.concatenate((still[:12], moving[2:])))
+    assert len(set(away[-10:])) == 1
+
+
+@pytest.mark.parametrize("asked", [{"sample_buttons": False}, {"axis_decoding": "expectation"}])
+def test_a_way_of_playing_that_was_asked_for_is_kept_to(saved: Path, asked: dict[str, Any]) -> None:
+    spec, weights = read_policy(saved)
+    policy = Policy(replace(spec, play={"draw_at_repeats": True}), weights, device="cpu", **asked)
+    assert len(set(presses(policy, frames(1)[[0] * 60]))) == 1
+    assert len(set(presses(Policy(spec, weights, device="cpu"), frames(1)[[0] * 60]))) == 1
+
+
 def test_the_stack_holds_every_second_frame_oldest_first(saved: Path) -> None:
     policy = Policy.load(saved, device="cpu")
     seen: list[np.ndarray] = []
