@@ -18,9 +18,9 @@ class Repeats:
     """Whether what is seen was seen a moment ago, to the pixel.
 
     Between two targets that are equally far, or beside one that is not quite hit, the most likely action leads back to
-    where it was chosen. (A clone of rescue, four live games each: 2786 points where it draws its actions after a
-    repeat, which were 2 % of its steps, 1908 where it never does, 895 where it always does. An aiming game with two
-    targets: 48 hits where it does, 25 where it never does.)
+    where it was chosen. (An aiming game with two targets, whose player hits 78: a clone hits 54 where it draws its
+    actions after a repeat and 4 where it never does, mean of four games. Where the picture hardly repeats, as in
+    rescue, there is no difference to be seen: 1576 and 1648 points in six games, spread 626 and 937.)
     """
 
     def __init__(self) -> None:
