@@ -128,6 +128,8 @@ class Hdf5Reader:
         return [row for row in rows if row]
 
     def _find_columns(self, group: h5py.Group, prefix: str) -> Iterator[tuple[str, h5py.Dataset]]:
+        # HDF5 crashes where it lists links that are damaged; where it looks one up, it says that they are.
+        group.get(METADATA, getlink=True)
         for name in group:
             # Links may lead to other files, or in circles: none of ours does.
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):

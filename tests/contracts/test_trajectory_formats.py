@@ -319,6 +319,19 @@ def test_a_damaged_heap_of_texts_is_refused(tmp_path: Path, size: int) -> None:
         load_episodes(path)
 
 
+@pytest.mark.parametrize("part", [b"BTLF", b"FHDB"])
+def test_damaged_links_are_refused(tmp_path: Path, part: bytes) -> None:
+    """HDF5 crashes where it lists them."""
+    writer = open_writer(tmp_path, "game", COLUMNS, "hdf5")
+    path = write_episode(writer, make_episode(6))
+    writer.close()
+    raw = path.read_bytes()
+    at = raw.index(part) + 30
+    path.write_bytes(raw[:at] + bytes(byte ^ 0xFF for byte in raw[at : at + 4]) + raw[at + 4 :])
+    with pytest.raises(TrajectoryError, match="checksum"):
+        load_episodes(path)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_anywhere_gives_our_error_or_an_episode(
