@@ -44,7 +44,7 @@ class Job:
         record_to: the folder for trajectories, or None.
         film: keep the frames of the first episode.
         observation_size: ``(height, width)`` of what is seen and recorded; a policy brings its own.
-        sample_buttons: the policy presses with the predicted probability, not from a threshold on.
+        sample_buttons: whether the policy presses with the predicted probability; None: as it says itself.
         time: ``real``, or ``lockstep``.
         disturbed: for ``taught``: what its disturbances hold, see :class:`_taught.TaughtPlay`.
         per_second: disturbances.
@@ -57,7 +57,7 @@ class Job:
     record_to: str | None = None
     film: bool = False
     observation_size: tuple[int, int] = (128, 128)
-    sample_buttons: bool = False
+    sample_buttons: bool | None = None
     time: str = "real"
     disturbed: tuple[str, ...] = ()
     per_second: float = 0.0

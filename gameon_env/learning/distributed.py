@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from gameon_env.errors import PolicyError
 from gameon_env.learning.batch_part import BatchPart
-from gameon_env.learning.idle_cores import idle_cores
+from gameon_env.learning.idle_cores import idle_cores, usable_cores
 from gameon_env.learning.network import best_device
 
 
@@ -50,8 +50,11 @@ class TrainingGroup:
 
     @property
     def threads(self) -> int:
-        """Of the processor, that each process of this machine may use: what else runs there keeps its cores."""
-        return max(1, idle_cores() // self.local_size)
+        """Of the processor, that each process of this machine may use: what else runs there keeps its cores.
+
+        Several share what there is: each would take the others for what else runs.
+        """
+        return idle_cores() if self.local_size == 1 else max(1, len(usable_cores()) // self.local_size)
 
     def take(self, total: int) -> BatchPart:
         """This process's part of a batch of ``total`` rows, the present one from now on.

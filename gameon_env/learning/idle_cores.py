@@ -18,5 +18,12 @@ def idle_cores() -> int:
     two, and ten times the processor's time.
     """
     busy: list[float] = psutil.cpu_percent(LOOK_S, percpu=True)
-    mine = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(len(busy))
-    return max(1, sum(busy[core] < BUSY_PERCENT for core in mine if core < len(busy)))
+    mine = usable_cores()
+    if max(mine) >= len(busy):  # in some containers the cores are counted anew, in that list alone
+        return max(1, min(len(mine), sum(share < BUSY_PERCENT for share in busy)))
+    return max(1, sum(busy[core] < BUSY_PERCENT for core in mine))
+
+
+def usable_cores() -> set[int]:
+    """The numbers of the cores that this process may use."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))

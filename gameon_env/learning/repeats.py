@@ -9,13 +9,16 @@ from typing import Any
 import numpy.typing as npt
 
 WITHIN = 64
-"""Steps in which a picture that comes again is a repeat."""
+"""Changes of the picture within which one that comes again is a repeat."""
 STEPS_AFTER = 16
 """Steps for which one matters: a single other action would mostly lead back at once."""
+STILL = 32
+"""So many steps without a change, and nothing comes of what is done. Fewer are none: games draw less often than they are
+looked at, or wait."""
 
 
 class Repeats:
-    """Whether what is seen was seen a moment ago, to the pixel.
+    """Whether what is seen was seen a moment ago, to the pixel, with something else in between; or does not change at all.
 
     Between two targets that are equally far, or beside one that is not quite hit, the most likely action leads back to
     where it was chosen. (An aiming game with two targets, whose player hits 78: a clone hits 54 where it draws its
@@ -25,16 +28,21 @@ class Repeats:
 
     def __init__(self) -> None:
         self._seen: deque[bytes] = deque(maxlen=WITHIN)
-        self._left = 0
+        self._left = self._still = 0
 
     def reset(self) -> None:
         """Start a new episode."""
         self._seen.clear()
-        self._left = 0
+        self._left = self._still = 0
 
     def are_near(self, seen: npt.NDArray[Any]) -> bool:
         """Whether ``seen``, or what was seen in one of the last steps, is a repeat; called once a step."""
         digest = hashlib.blake2b(seen.tobytes(), digest_size=16).digest()
-        self._left = STEPS_AFTER if digest in self._seen else max(self._left - 1, 0)
-        self._seen.append(digest)
+        if self._seen and digest == self._seen[-1]:
+            self._still += 1
+            repeats = self._still >= STILL
+        else:
+            self._still, repeats = 0, digest in self._seen
+            self._seen.append(digest)
+        self._left = STEPS_AFTER if repeats else max(self._left - 1, 0)
         return self._left > 0

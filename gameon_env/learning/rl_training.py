@@ -93,7 +93,8 @@ def train(
     if plan.evaluate_every and make_game is None:
         check_evaluated(load_profile(spec.game), spec.display)
     wish = StopWish()
-    torch.set_num_threads(min(torch.get_num_threads(), idle_cores()))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(min(threads, idle_cores()))
     with wish.listening():
         env = training_env(spec, make_game)
         try:
@@ -109,6 +110,7 @@ def train(
         except Stopped:
             over = "stopped"  # before the first step
         finally:
+            torch.set_num_threads(threads)
             env.close()
     policy = folder.policy if folder.policy.exists() else None
     return TrainingResult(folder.path, over, folder.progress.steps, folder.progress.best_return, policy)

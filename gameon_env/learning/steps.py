@@ -133,7 +133,7 @@ class Steps:
         wanted, held = fraction * len(steps), 0
         chosen: list[int] = []
         for number in rng.permutation(len(self.episodes)).tolist():
-            if abs(held + sizes[number] - wanted) < abs(held - wanted):
+            if abs(held + sizes[number] - wanted) < abs(held - wanted) and held + sizes[number] < len(steps):
                 chosen.append(number)
                 held += int(sizes[number])
         if held < wanted / 2:

@@ -42,7 +42,7 @@ class Player:
         mistakes: makes it show mistakes, and how to mend them, while it is recorded.
         learning: of the :class:`~gameon_env.learning.behavioral_cloning.CloningConfig`.
         observation_size: ``(height, width)`` of what the clone sees.
-        sample_buttons: the clone presses with the predicted probability, not from a threshold on.
+        sample_buttons: whether the clone presses with the predicted probability; None: as it says itself.
         games, minutes: how many are recorded, and how long is learned from them, unless asked otherwise.
         disturbed: the player is recorded in lockstep, with these controls disturbed, see :class:`_taught.TaughtPlay`.
     """
@@ -51,7 +51,7 @@ class Player:
     mistakes: tuple[str, ...]
     learning: dict[str, Any]
     observation_size: tuple[int, int] = (128, 128)
-    sample_buttons: bool = False
+    sample_buttons: bool | None = None
     games: int = 16
     minutes: float = 2.5
     disturbed: tuple[str, ...] = ()

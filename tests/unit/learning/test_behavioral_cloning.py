@@ -105,6 +105,11 @@ def test_validation_is_the_share_that_was_asked_for_however_long_the_episodes_ar
     assert sorted([*training, *validation]) == list(range(sum(lengths)))
 
 
+def test_a_large_share_of_one_episode_leaves_something_to_learn(tmp_path: Path) -> None:
+    training, validation = Steps(write_episodes(tmp_path, 1, 20)).split(0.6, np.random.default_rng(0))
+    assert (len(training), len(validation)) == (8, 12)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_an_episode_without_any_action_is_not_what_is_validated_on(tmp_path: Path, seed: int) -> None:
     episodes = write_episodes(tmp_path, 3, 20)

@@ -89,6 +89,15 @@ def test_what_is_seen_again_is_answered_by_what_is_drawn(saved: Path) -> None:
     assert len(set(away[-10:])) == 1
 
 
+def test_a_picture_that_is_only_late_is_none_that_is_seen_again(saved: Path) -> None:
+    spec, weights = read_policy(saved)
+    policy = Policy(replace(spec, play={"draw_at_repeats": True}), weights, device="cpu")
+    assert len(set(presses(policy, np.repeat(frames(40), 3, axis=0)))) == 1
+    still = presses(policy, frames(1)[[0] * 100])
+    assert len(set(still[:32])) == 1
+    assert len(set(still[33:])) > 4
+
+
 @pytest.mark.parametrize("asked", [{"sample_buttons": False}, {"axis_decoding": "expectation"}])
 def test_a_way_of_playing_that_was_asked_for_is_kept_to(saved: Path, asked: dict[str, Any]) -> None:
     spec, weights = read_policy(saved)
