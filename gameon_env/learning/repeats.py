@@ -13,12 +13,12 @@ WITHIN = 64
 STEPS_AFTER = 16
 """Steps for which one matters: a single other action would mostly lead back at once."""
 STILL = 32
-"""So many steps without a change, and nothing comes of what is done. Fewer are none: games draw less often than they are
-looked at, or wait."""
+"""So many steps without a change, and nothing comes of what is done. Fewer say nothing: games draw less often than they
+are looked at, or wait."""
 
 
 class Repeats:
-    """Whether what is seen was seen a moment ago, to the pixel, with something else in between; or does not change at all.
+    """Whether what is seen was seen a moment ago, to the pixel, before something else; or does not change at all.
 
     Between two targets that are equally far, or beside one that is not quite hit, the most likely action leads back to
     where it was chosen. (An aiming game with two targets, whose player hits 78: a clone hits 54 where it draws its
