@@ -56,27 +56,31 @@ def check_output(path: str | Path) -> Path:
         raise DatasetError(f"{given} is a folder: name the file to make, such as {Path(given) / 'dataset.h5'}")
     if path.exists() and not path.is_file():
         raise DatasetError(f"{given} is no ordinary file: name another")
-    check_parent(path)
+    check_writable_folder(path.parent)
     return path
 
 
-def check_parent(path: Path) -> None:
-    """See that something can be made there.
+def check_writable_folder(folder: Path) -> None:
+    """See that something can be made in it.
 
     Raises:
-        StorageError: its folder is missing or cannot be written.
+        StorageError: it is missing or cannot be written.
     """
-    if not path.parent.is_dir():
-        raise StorageError(
-            f"the folder {path.parent} does not exist: make it (mkdir -p '{path.parent}'), or name another"
-        )
+    if not folder.is_dir():
+        raise StorageError(f"the folder {folder} does not exist: make it (mkdir -p '{folder}'), or name another")
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise StorageError(
-            f"nothing can be written into {path.parent}: {error.strerror or error}. Name one in another folder."
+            f"nothing can be written into {folder}: {error.strerror or error}. Name one in another folder."
         ) from error
+
+
+def parts_folder(path: Path) -> Path:
+    """Where that is made which becomes ``path``: in a folder that is there already, which may be another disk, and
+    otherwise beside it."""
+    return path if path.is_dir() else path.parent
 
 
 @contextmanager
@@ -121,10 +125,15 @@ def part_prefix(path: Path) -> str:
     return f".{path.name[:100]}.{platform.node()[:60]}."
 
 
+def is_part(entry: Path, path: Path) -> bool:
+    """Whether it is what an export to ``path`` made, and did not complete so far."""
+    return entry.name.startswith(part_prefix(path)) and entry.name.endswith(PART_SUFFIX)
+
+
 def remove_forgotten(path: Path) -> None:
     """Delete what killed exports to the same file left."""
-    for left in path.parent.iterdir():
-        if left.name.startswith(part_prefix(path)) and left.name.endswith(PART_SUFFIX):
+    for left in parts_folder(path).iterdir():
+        if is_part(left, path):
             pid = left.name[len(part_prefix(path)) :].split(".")[0]
             if pid.isdecimal() and not psutil.pid_exists(int(pid)):
                 if left.is_dir():

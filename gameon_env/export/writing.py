@@ -16,7 +16,7 @@ from gameon_env.export.blocks import Block, BlockReader, Pack, Reading
 from gameon_env.export.episodes import EpisodeSteps, episodes_of
 from gameon_env.export.estimate import StoredBytes, check_space, estimate_bytes
 from gameon_env.export.options import ExportOptions
-from gameon_env.export.output_file import output_at, replacing
+from gameon_env.export.output_file import output_at, parts_folder, replacing
 from gameon_env.export.output_folder import folder_at, new_folder, stored_size
 from gameon_env.export.plan import ExportPlan, make_plan, sound_width
 from gameon_env.export.report_page import check_page, write_page
@@ -106,7 +106,7 @@ def _write_to(
     found = find(options.db_path, game_name=options.game_name, sessions=options.sessions)
     plan = make_plan(options, found.recordings, [LeftOut(name, why) for name, why in found.left_out.items()])
     estimated = estimate_bytes(plan, stored_bytes)
-    check_space(path.parent, estimated, plan)
+    check_space(parts_folder(path), estimated, plan)
     with BlockReader(options.workers, pack) as reader:
         while True:
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from gameon_env.errors import DatasetError, StorageError
 from gameon_env.export.lerobot_export import export_to_lerobot
 from gameon_env.export.minari_export import export_to_minari
+from gameon_env.export.output_folder import new_folder
 from gameon_env.export.summary import ExportProgress, ExportSummary
 from tests.unit.data_processing.painted_video import fill_disk
 from tests.unit.datasets.played_session import catalogue_of, played
@@ -46,6 +48,80 @@ def test_an_empty_folder_is_filled_and_a_full_one_left_alone(database: Path, tmp
     with pytest.raises(DatasetError, match=r"there already, and is not empty: remove it \(rm -r"):
         export(database, folder)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == files
+
+
+def test_a_mount_point_is_filled_on_its_own_disk(database: Path, tmp_path: Path, export: Export) -> None:
+    beside: list[Path] = []
+    with small_disk(tmp_path / "dots-v0", 60) as folder:
+        export(database, folder, progress=lambda _: beside.extend(tmp_path.iterdir()))
+        assert set(beside) == {folder}
+        assert [path for path in folder.rglob("*.json") if path.stat().st_size]
+        assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+def test_a_small_disk_that_is_mounted_there_is_what_must_have_room(
+    database: Path, tmp_path: Path, export: Export
+) -> None:
+    with small_disk(tmp_path / "dots-v0", 1) as folder, tempfile.TemporaryFile(dir=folder) as unseen:
+        unseen.write(bytes(1_000_000))
+        unseen.flush()
+        with pytest.raises(StorageError, match=rf"{folder} has .* free"):
+            export(database, folder)
+        assert not list(folder.iterdir())
+
+
+def test_the_working_folder_stays_the_working_folder(
+    database: Path, tmp_path: Path, export: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "dots-v0"
+    folder.mkdir(mode=0o750)
+    before = folder.stat()
+    monkeypatch.chdir(folder)
+    summary = export(database, ".")
+    assert summary.path == folder
+    assert list(Path().iterdir())
+    assert (folder.stat().st_ino, folder.stat().st_mode) == (before.st_ino, before.st_mode)
+
+
+def test_a_part_that_cannot_be_moved_up_takes_the_others_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    rename = Path.rename
+
+    def fail_at_last(path: Path, target: Path) -> Path:
+        if target.parent == tmp_path:
+            order.append(path.name)
+            if path.name == "meta":
+                raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    def fill() -> None:
+        with new_folder(tmp_path) as new:
+            for name in ("meta", "videos", "data"):
+                (new / name).mkdir()
+
+    monkeypatch.setattr(Path, "rename", fail_at_last)
+    with pytest.raises(StorageError, match="Input/output error"):
+        fill()
+    assert order == ["data", "videos", "meta"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_export_left_in_the_folder_goes_with_the_next(
+    database: Path, tmp_path: Path, export: Export
+) -> None:
+    folder = tmp_path / "dots-v0"
+    folder.mkdir()
+    code = (
+        "import os, signal\n"
+        f"from {export.__module__} import {export.__name__} as export\n"
+        "kill = lambda state: state.rows and os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"export({str(database)!r}, {str(folder)!r}, progress=kill)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    (left,) = folder.iterdir()
+    assert left.name.startswith(".dots-v0.")
+    export(database, folder)
+    assert not left.exists()
 
 
 def test_where_nothing_can_be_made(database: Path, tmp_path: Path, export: Export) -> None:
