@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,10 @@ class DatasetFiles:
 
     def close(self) -> None:
         """Let go of them, finished or not."""
-        for file in (self.data, self.video):
-            if file is not None:
-                file.close()
+        with ExitStack() as stack:
+            for file in (self.data, self.video):
+                if file is not None:
+                    stack.callback(file.close)
 
     def _path(self, pattern: str, number: int) -> Path:
         path = self._folder / pattern.format(video_key=PICTURES, **file_name(number))

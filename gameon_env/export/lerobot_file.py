@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,9 @@ class LeRobotWriter:
 
     def close(self) -> None:
         """Let go of the files, finished or not."""
-        self._files.close()
-        self._table.close()
+        with ExitStack() as stack:
+            stack.callback(self._table.close)
+            stack.callback(self._files.close)
 
     def _begin(self) -> None:
         self._task, most_rows = next(self._next)

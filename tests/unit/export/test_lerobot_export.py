@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import av
 import h5py
@@ -20,11 +20,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from gameon_env.data_processing.trajectory import load_episodes
-from gameon_env.errors import DatasetError, MissingPartError
-from gameon_env.export import lerobot_episode
+from gameon_env.errors import DatasetError, MissingPartError, StorageError
+from gameon_env.export import lerobot_episode, lerobot_file
 from gameon_env.export.hdf5_export import export_to_hdf5
 from gameon_env.export.lerobot_export import command, export_to_lerobot
 from gameon_env.export.lerobot_stats import ColumnStatistics, PictureStatistics
+from gameon_env.export.lerobot_tables import ParquetFile
+from gameon_env.export.lerobot_video import LeRobotVideo
+from gameon_env.export.summary import ExportProgress
 from tests.unit.data_processing.painted_video import BRIGHT, DARK, number_in
 from tests.unit.datasets.played_session import (
     CONTROLS,
@@ -290,6 +293,42 @@ def test_without_pyarrow_it_says_what_to_install(tmp_path: Path, monkeypatch: py
     with pytest.raises(MissingPartError, match=r"needs pyarrow.*pip install 'gameon-env\[lerobot\]'"):
         export_to_lerobot(tmp_path, tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_cannot_be_closed_keeps_no_other_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files: list[Any] = []
+
+    class Table(ParquetFile):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            files.append(self._file)
+
+    class Steps(ParquetFile):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            self._file.close()
+            self._file = full
+            self._file.write(b"what is still to be written when it is closed")
+            files.append(self._file)
+
+    class Video(LeRobotVideo):
+        def __init__(self, file: IO[bytes], *rest: Any) -> None:
+            super().__init__(file, *rest)
+            files.append(file)
+
+    def stop(state: ExportProgress) -> None:
+        if state.rows:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(lerobot_file, "ParquetFile", Table)
+    monkeypatch.setattr(lerobot_episode, "ParquetFile", Steps)
+    monkeypatch.setattr(lerobot_episode, "LeRobotVideo", Video)
+    path = trajectory(tmp_path / "steps", (6,))
+    full = Path("/dev/full").open("wb")  # noqa: SIM115 - the export closes it
+    with pytest.raises(StorageError, match="No space left"):
+        export_to_lerobot(path, tmp_path / "out", progress=stop)
+    assert [file.closed for file in files] == [True, True, True]
+    assert [left.name for left in tmp_path.iterdir()] == ["steps"]
 
 
 @pytest.mark.skipif(LEROBOT_PYTHON is None, reason="GAMEON_LEROBOT_PYTHON names no Python that has lerobot 0.4")
