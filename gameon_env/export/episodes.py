@@ -57,7 +57,7 @@ def episodes_of(
     presses = alignment.align(number, steps.presses)
     told = _told(recording, options, interval_ns)
     told |= _told_of_controls(recording, number, alignment) | {"letterbox": letterbox}
-    part, before = 0, _earlier(recording)
+    before = _earlier(recording)
     runs = steps.runs.tolist()
     for place, (first, stop) in enumerate(runs):
         closing = _closing_row(recording, steps, stop)
@@ -78,14 +78,13 @@ def episodes_of(
         columns["timestamps"][:] = t_ns - t_ns[0]
         columns["is_terminal"][-1] = terminal = _is_terminal(recording, int(frame[-1]))
         metadata = told | {
-            "part": before.part + part,
+            "part": before.part + place,
             "offset_ns": before.offset_ns + int(t_ns[0]),
             "terminated": terminal,
             "truncated": not terminal,
             "end_reason": told["end_reason"] if place == len(runs) - 1 else "gap",
         }
         yield EpisodeSteps(frame, t_ns, end_ns, interval_ns, columns, metadata)
-        part += 1
 
 
 def count_rows(recording: Recording, options: ExportOptions) -> tuple[int, int, int]:

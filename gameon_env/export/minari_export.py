@@ -57,8 +57,8 @@ def export_to_minari(
     of the step before it, zeros with the first, ``presses (T + 1, A) uint8``, and where there is sound
     ``audio (T + 1, 128) float32`` and ``audio_mask (T + 1,) bool``.
 
-    ``dataset.storage.metadata["controls"]`` has the names of the actions' columns; each episode's metadata has its
-    seed, and as the JSON text ``gameon`` all that is known of it.
+    ``dataset.storage.metadata["controls"]`` has the names of the actions' columns; each episode's metadata has
+    its seed, unless it begins after a gap, and as the JSON text ``gameon`` all that is known of it.
 
     Args:
         db_path: ``gameon.db`` or its folder, a session's folder, a trajectory file (or its URL), or a folder of these.
@@ -129,7 +129,7 @@ def _name_of(output: Path, dataset_id: str | None) -> str:
     if DATASET_ID.fullmatch(dataset_id) is None:
         raise DatasetError(
             f"{dataset_id!r} is no name of a Minari dataset: expected letters, digits, '-', '_' and a version, such as "
-            f"{output.with_name('doom-v0')} or .../doom/human-v0"
+            f"{path.parent / 'doom-v0'} or .../doom/human-v0"
         )
     if path.parts[-dataset_id.count("/") - 1 :] != tuple(dataset_id.split("/")):
         raise DatasetError(

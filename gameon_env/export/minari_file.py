@@ -16,7 +16,7 @@ from gameon_env.data_processing.trajectory import to_json
 from gameon_env.export.hdf5_rows import Compression, Hdf5Rows, NewHdf5File
 from gameon_env.export.output_folder import stored_size
 from gameon_env.export.plan import ExportPlan
-from gameon_env.export.step_rows import OneRowLater, with_action
+from gameon_env.export.step_rows import OneRowLater, seed_of, with_action
 from gameon_env.keys import BUTTONS
 
 MINARI_VERSION = "0.5.4"
@@ -75,8 +75,8 @@ class MinariWriter:
             flags[-1] = ended
             self._rows.append(name, flags)
         attributes: dict[str, Any] = {"id": self._episodes, "total_steps": steps, "gameon": to_json(metadata)}
-        if isinstance(metadata.get("seed"), int):
-            attributes["seed"] = metadata["seed"]
+        if (seed := seed_of(metadata)) is not None:
+            attributes["seed"] = seed
         self._group.attrs.update(attributes)
         self._told.append(metadata)
         self._episodes += 1

@@ -55,7 +55,8 @@ def export_to_robomimic(
     row later, up to the observation that the last action led to.
 
     ``data`` has the attributes ``total``, ``controls`` (the names of the actions' columns) and ``env_args``, which has
-    these names too; each demo has ``num_samples``, its seed, and as the JSON text ``gameon`` all that is known of it.
+    these names too; each demo has ``num_samples``, its seed, unless it begins after a gap, and as the JSON text
+    ``gameon`` all that is known of it.
 
     Args:
         db_path: ``gameon.db`` or its folder, a session's folder, a trajectory file (or its URL), or a folder of these.

@@ -11,7 +11,7 @@ import numpy as np
 from gameon_env.data_processing.trajectory import to_json
 from gameon_env.export.hdf5_rows import Compression, Hdf5Rows, NewHdf5File
 from gameon_env.export.plan import ExportPlan
-from gameon_env.export.step_rows import OneRowLater, after_action, with_action
+from gameon_env.export.step_rows import OneRowLater, after_action, seed_of, with_action
 
 PICTURES = "screen"
 """The observation that holds the frames."""
@@ -66,8 +66,8 @@ class RobomimicWriter:
         samples = metadata["last_row"] - metadata["first_row"]
         self._demo.attrs["num_samples"] = samples
         self._demo.attrs["gameon"] = to_json(metadata)
-        if isinstance(metadata.get("seed"), int):
-            self._demo.attrs["seed"] = metadata["seed"]
+        if (seed := seed_of(metadata)) is not None:
+            self._demo.attrs["seed"] = seed
         self._games.add(str(metadata["game"]))
         self._demos += 1
         self._samples += samples

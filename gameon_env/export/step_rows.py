@@ -34,6 +34,12 @@ def after_action(rows: dict[str, Any]) -> slice:
     return slice(int(rows["is_first"][0]), len(rows["is_first"]))
 
 
+def seed_of(metadata: dict[str, Any]) -> int | None:
+    """With which ``reset`` led to an episode's first observation; None where nobody knows, and after a gap."""
+    seed = metadata.get("seed")
+    return seed if isinstance(seed, int) and metadata["part"] == 0 else None
+
+
 class OneRowLater:
     """Moves columns of an episode one row later, whatever blocks they come in."""
 

@@ -81,7 +81,7 @@ def test_names_seeds_and_what_else_is_known(database: Path, root: Path) -> None:
     assert dataset.storage.metadata["controls"] == list(CONTROLS)
     assert all(name in dataset.storage.metadata["description"] for name in CONTROLS)
     told = list(dataset.storage.get_episode_metadata(dataset.episode_indices))
-    assert [episode.get("seed") for episode in told] == [7, 7, None]
+    assert [episode.get("seed") for episode in told] == [7, None, None]
     facts = [json.loads(episode["gameon"]) for episode in told]
     assert [fact["session"] for fact in facts] == ["aa01", "aa01", "bb02"]
     assert [fact["end_reason"] for fact in facts] == ["gap", "stopped", "stopped"]
@@ -141,6 +141,26 @@ def test_minaris_own_commands_find_it(database: Path, root: Path, capsys: pytest
         [sys.executable, "-m", "minari.cli", "list", "local"], capture_output=True, text=True, check=True
     )
     assert "dots/human-v0" in listed.stdout
+
+
+def test_the_seed_is_not_of_what_follows_a_gap_right_after_the_first_picture(root: Path, tmp_path: Path) -> None:
+    session = played(tmp_path / "s", 40, gaps=((1, 16),))
+    export_to_minari(session, root / "dots-v0", "Dots")
+    (told,) = minari.load_dataset("dots-v0").storage.get_episode_metadata([0])
+    assert "seed" not in told
+    assert json.loads(told["gameon"])["seed"] == 7
+
+
+def test_the_working_folder_needs_a_name_that_minari_takes(
+    database: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root / "dots")
+    with pytest.raises(DatasetError, match=rf"'dots' is no name of a Minari dataset.*{root / 'doom-v0'}"):
+        export_to_minari(database, ".")
+    (root / "dots-v1").mkdir()
+    monkeypatch.chdir(root / "dots-v1")
+    assert export_to_minari(database, ".").notes == ("minari.load_dataset('dots-v1') loads it",)
+    assert len(minari.load_dataset("dots-v1")) == 3
 
 
 @pytest.mark.parametrize(
