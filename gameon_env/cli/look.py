@@ -65,20 +65,21 @@ def command(
     A game that does not get ready is shown as it is then. On a display of your own, --still lets you play.
     """
     profile, console = load_profile(game), open_console(soft_wrap=True)
-    looks: list[Look] = []
+    readings: list[Mapping[str, float | None]] = []
+    last: Look | None = None  # the only picture that is kept: each step's would fill the memory in minutes
     with shell_words():
         seen = _read(profile, pictures) if pictures else _play(profile, display, time, seconds, every, seed, play=play)
         with closing(seen):
             try:
-                for look in seen:
-                    looks.append(look)
-                    file = "" if output is None else _save(output / f"look_{len(looks):03}.png", look.pixels)
-                    console.print(f"{look.where}: {_line(profile, look)}{file and f'  {file}'}")
+                for last in seen:
+                    readings.append(last.readings)
+                    file = "" if output is None else _save(output / f"look_{len(readings):03}.png", last.pixels)
+                    console.print(f"{last.where}: {_line(profile, last)}{file and f'  {file}'}")
             finally:
-                if looks:
-                    _sum_up(profile, looks, console.print)
+                if last is not None:
+                    _sum_up(profile, readings, console.print)
                     if output is not None:
-                        _save(output / "regions.png", marked(looks[-1].pixels, profile.regions))
+                        _save(output / "regions.png", marked(last.pixels, profile.regions))
 
 
 def _play(
@@ -136,12 +137,12 @@ def _line(profile: Profile, look: Look) -> str:
     return f"{width}x{height}  {'  '.join(parts)}".rstrip()
 
 
-def _sum_up(profile: Profile, looks: Sequence[Look], say: Callable[[str], object]) -> None:
+def _sum_up(profile: Profile, readings: Sequence[Mapping[str, float | None]], say: Callable[[str], object]) -> None:
     for name in profile.reader_tables:
-        values = [value for look in looks if (value := look.readings.get(name)) is not None]
-        if any(name in look.readings for look in looks):
+        values = [value for look in readings if (value := look.get(name)) is not None]
+        if any(name in look for look in readings):
             span = f", from {min(values):.10g} to {max(values):.10g}" if values else ""
-            say(f"{name}: read in {len(values)} of {len(looks)} looks{span}")
+            say(f"{name}: read in {len(values)} of {len(readings)} looks{span}")
 
 
 def marked(pixels: npt.NDArray[np.uint8], regions: Mapping[str, tuple[int, int, int, int]]) -> npt.NDArray[np.uint8]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
@@ -79,3 +82,16 @@ def test_what_is_no_picture_is_said(tmp_path: Path) -> None:
     result = look(str(tmp_path / "small.toml"), str(tmp_path / "none.png"))
     assert isinstance(result.exception, ObservationError)
     assert "none.png cannot be read as a picture" in str(result.exception)
+
+
+def test_a_long_look_keeps_no_more_than_a_picture(tmp_path: Path) -> None:
+    (tmp_path / "small.toml").write_text(PROFILE)
+    cv2.imwrite(str(tmp_path / "shot.png"), np.zeros((1000, 1000, 3), np.uint8))
+    tracemalloc.start()
+    try:
+        result = look(str(tmp_path / "small.toml"), *[str(tmp_path / "shot.png")] * 20)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert result.output.splitlines()[-1] == "playing: read in 20 of 20 looks, from 0 to 0"
+    assert peak < 10 * 4_000_000
