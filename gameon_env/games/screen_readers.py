@@ -124,6 +124,8 @@ class Template(AreaReader):
         super().__init__(Area(table))
         path = table.file.parent / table.take("image", str)
         image = read_picture(path, alpha=True)
+        if image is None:  # of 16 bits per channel, say
+            image = read_picture(path)
         if image is None:
             raise table.error("image", f"must be a picture file; {path} cannot be read as one")
         height, width = image.shape[:2]
@@ -133,9 +135,12 @@ class Template(AreaReader):
         self._threshold = table.number("threshold", 0.9 if self._ink is None else USUAL_SMOOTH_THRESHOLD, low=0)
         self._compared: Pixels | None = None
         if image.ndim == 3 and image.shape[2] == 4 and image[:, :, 3].min() < 255:
-            self._compared = np.repeat((image[:, :, 3:] == 255).astype(np.uint8), 3, axis=2)
-            if not self._compared.any():
+            compared = np.repeat((image[:, :, 3:] == 255).astype(np.uint8), 3, axis=2)
+            if compared.any():
+                self._compared = compared
+            elif not image[:, :, :3].any():
                 raise table.error("image", f"must show something; {path} is transparent everywhere")
+            # Else it is a part of a screenshot in BGRX, whose fourth channel says nothing: all of it is compared.
         colours = image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
         self._image = self._shown(np.ascontiguousarray(colours[:, :, :3]))
 

@@ -98,6 +98,19 @@ def test_what_is_transparent_in_a_template_is_not_compared(tmp_path: Path) -> No
         reader(tmp_path, kind="template", image="none.png")
 
 
+@pytest.mark.parametrize("kind", ["bgrx", "16 bits", "16 bits and alpha"])
+def test_a_template_may_be_bgrx_or_of_16_bits(tmp_path: Path, kind: str) -> None:
+    sign = np.random.default_rng(1).integers(0, 256, (12, 20, 4), dtype=np.uint8)
+    sign[:, :, 3] = 255 if kind.endswith("alpha") else 0
+    stored = sign if kind == "bgrx" else sign.astype(np.uint16) * 257
+    cv2.imwrite(str(tmp_path / "sign.png"), stored[:, :, :3] if kind == "16 bits" else stored)
+    template = reader(tmp_path, kind="template", image="sign.png")
+    picture = blank()
+    assert template.read(view(picture)) == 0
+    picture[60:72, 100:120] = sign
+    assert template.read(view(picture)) == 1
+
+
 def test_count_is_how_often_a_picture_is_there(tmp_path: Path) -> None:
     heart = np.random.default_rng(1).integers(0, 256, (12, 20, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "heart.png"), heart)
