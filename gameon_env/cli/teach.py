@@ -51,7 +51,12 @@ def command(
                 f"{font} exists, and which characters it holds is needed to add to it: --characters 012..., "
                 "as the command printed it when it wrote the font"
             )
-        known = DigitFont.load(font, characters)
+        known = DigitFont.load(font, characters, ink=color)
+        if learned.smooth and not known.smooth:
+            raise ProfileError(
+                f"{font} holds characters without smooth edges, and these have them: one way to compare fits not both. "
+                "Name another file, and teach it all characters again"
+            )
         learned = DigitFont({**known.glyphs, **learned.glyphs}, ink=color)
     order = learned.save(font)
     typer.echo(f"characters = {json.dumps(order, ensure_ascii=False)}")

@@ -46,6 +46,24 @@ def test_characters_are_added_to_a_font(folder: Path) -> None:
     assert DigitFont.load(folder / "f.png", "012345").read(pixels) == "45"
 
 
+def test_smooth_characters_are_not_added_to_others(folder: Path) -> None:
+    """One font is compared in one way."""
+    picture = np.full((40, 88, 3), 30, np.uint8)
+    for i, character in enumerate("45"):
+        cv2.putText(
+            picture, character, (10 + 24 * i, 30), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 255, 255), 2, cv2.LINE_AA
+        )
+    cv2.imwrite(str(folder / "smooth.png"), picture)
+    whole = read_picture(folder / "a.png")
+    assert whole is not None
+    cv2.imwrite(str(folder / "crisp.png"), np.where(whole > 200, 255, 0))
+    ink = "--ink 255,255,255 --font f.png"
+    assert run(f"crisp.png --region 0,0,136,40 {ink}").exit_code == 0
+    done = run(f"smooth.png --region 0,0,88,40 {ink} --characters 0123", "45")
+    assert isinstance(done.exception, GameOnError)
+    assert "smooth edges" in str(done.exception)
+
+
 def test_a_region_is_cut_out(folder: Path) -> None:
     words = ["teach", "a.png", "--region", "10,5,30,20"]
     assert CliRunner().invoke(make_app(["teach", "games"]), [*words, "--cut", "cut.png"]).exit_code == 0

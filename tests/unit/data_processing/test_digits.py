@@ -79,8 +79,34 @@ def test_a_number_with_a_digit_that_is_not_known_is_not_read(ink: Ink | None) ->
 @pytest.mark.parametrize("ink", [None, Ink((255, 255, 255), 40)])
 def test_what_is_no_digit_beside_a_number_does_not_keep_it_from_being_read(ink: Ink | None) -> None:
     font = teach(write("0123456789"), "0123456789", ink)
-    for text, number in (("TIME  17", "17"), ("1,204", "1204"), ("x:12", "12"), ("7.", "7")):
+    for text, number in (
+        ("TIME  17", "17"),
+        ("1,204", "1204"),
+        ("x:12", "12"),
+        ("7.", "7"),
+        ("$120", "120"),
+        ("42G", "42"),
+    ):
         assert font.read_all(write(text)) == number
+
+
+def test_a_comma_in_a_font_that_has_a_point_is_no_character_that_was_missed(tmp_path: Path) -> None:
+    ink = Ink((255, 255, 255), 40)
+    characters = teach(write(".0123456789"), ".0123456789", ink).save(tmp_path / "font.png")
+    font = DigitFont.load(tmp_path / "font.png", characters, ink=ink)
+    assert font.read_all(write("1,250.5")) == "1250.5"
+
+
+def test_ink_is_taught_on_a_ground_that_is_in_parts_like_it() -> None:
+    rng = np.random.default_rng(0)
+
+    def write_busily(text: str) -> np.ndarray:
+        picture = write(text)
+        return np.where(picture > 200, picture, rng.integers(90, 190, (*picture.shape[:2], 1))).astype(np.uint8)
+
+    font = teach(write_busily("0123456789"), "0123456789", Ink((255, 255, 255), 60))
+    for number in ("20461357", "88991"):
+        assert font.read_all(write_busily(number)) == number
 
 
 def test_saved_and_loaded_it_reads_the_same(tmp_path: Path) -> None:
