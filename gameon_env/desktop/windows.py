@@ -146,10 +146,17 @@ def list_windows(display: str | None) -> list[WindowInfo]:
 
 
 def find_window(
-    display: str | None, *, pids: Collection[int] | None = None, title: str | None = None
+    display: str | None,
+    *,
+    pids: Collection[int] | None = None,
+    title: str | None = None,
+    without: Collection[int] = (),
 ) -> WindowInfo | None:
-    """The largest visible window of these processes whose title matches the regular expression ``title``."""
-    return _choose(list_windows(display), pids, title)
+    """The largest visible window of these processes whose title matches the regular expression ``title``.
+
+    ``without``: ids of windows that are not meant.
+    """
+    return _choose([info for info in list_windows(display) if info.id not in without], pids, title)
 
 
 def open_window(display: str | None, window_id: int) -> Window:

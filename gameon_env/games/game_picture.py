@@ -67,7 +67,7 @@ class GamePicture:
         self._window: Window | None = None
         self.windows = 0
         """How many windows it has been so far: one that is opened anew may have the id of the last."""
-        self._owner = 0
+        self._succession: window_search.Succession | None = None
         self._capture: Capture | None = None
         self._whole = Region(0, 0, 0, 0)
         self._astray = False
@@ -78,7 +78,7 @@ class GamePicture:
                 self._window = window_search.focused_window(display)
                 self._look_at(window_search.part_of_screen(display, attach))
             if process is None and self._window is not None:
-                self._owner = window_search.owner_of(display, self._window)
+                self._succession = window_search.Succession(display, self._window, self._title)
         except BaseException:
             self.close()
             raise
@@ -163,6 +163,17 @@ class GamePicture:
             self._looked_ns = 0
         return moved
 
+    def look_around(self) -> None:
+        """Call about once a second, from any thread, where :meth:`follow` is not to take for the game's new window
+        another one that was opened beside it.
+
+        Raises:
+            DisplayError: the display is gone.
+        """
+        window_id = self.window_id
+        if self._succession is not None and window_id is not None:
+            self._succession.look(window_id)
+
     def follow(self) -> None:
         """After the window went away: games open it anew when they change its size or mode.
 
@@ -205,7 +216,9 @@ class GamePicture:
 
     def _follow_attached(self) -> None:
         """Only to a window of the same process; and the keyboard is left to whoever has it."""
-        found = window_search.window_again(self._display, self._owner, self._title, REOPEN_TIMEOUT_S)
+        if self._succession is None:
+            raise WindowError("the game's window was closed")
+        found = self._succession.find(REOPEN_TIMEOUT_S)
         if self._window is not None:
             self._window.close()
         self._window = found

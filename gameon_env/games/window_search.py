@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import psutil
@@ -45,30 +46,58 @@ def seen_part(screen: Region, region: Region) -> Region:
     return seen
 
 
-def owner_of(display: str, window: Window) -> int:
-    """The process of a window; 0 where the display does not know it."""
-    return next((info.pid for info in list_windows(display) if info.id == window.id), 0)
+class Succession:
+    """Which window may take the place of an attached game's: one that its process opens anew, no other one that it has.
 
-
-def window_again(display: str, owner: int, title: str | None, timeout_s: float) -> Window:
-    """The window that a process opened, or opens soon, in place of one that went away: the largest that can be seen.
+    A browser, a terminal, or all that comes over one connection from another machine is one process with windows that
+    are not the game. One that stood beside the game's is none of its successors.
 
     Args:
         display: the display's name.
-        owner: the process, as :func:`owner_of` says it.
-        title: what its title must match, a regular expression.
-        timeout_s: how long it may take.
-
-    Raises:
-        WindowError: it opens none.
-        DisplayError: the display is gone.
+        window: the game's.
+        title: what a successor's title must match, a regular expression; without it, it is the game's own, as last
+            seen.
     """
-    end_s = time.monotonic() + timeout_s
-    while owner and psutil.pid_exists(owner):
-        found = find_window(display, pids={owner}, title=title)
-        if found is not None:
-            return open_window(display, found.id)
-        if time.monotonic() > end_s:
-            break
-        time.sleep(LOOK_EVERY_S)
-    raise WindowError("the game's window was closed")
+
+    def __init__(self, display: str, window: Window, title: str | None) -> None:
+        self._display = display
+        self._any_title = title is None
+        self._title = title
+        self._owner = next((info.pid for info in list_windows(display) if info.id == window.id), 0)
+        self._others: set[int] = set()
+        self._beside: set[int] = set()
+        self.look(window.id)
+        self._others.update(self._beside)
+
+    def look(self, window_id: int) -> None:
+        """Call now and then, with the game's window. One that is there at two looks is another one: a game that opens
+        its window anew may for a moment have both.
+
+        Raises:
+            DisplayError: the display is gone.
+        """
+        own = {info.id: info for info in list_windows(self._display) if info.pid == self._owner}
+        if not self._owner or window_id not in own:
+            return
+        if self._any_title:
+            self._title = rf"\A{re.escape(own[window_id].title)}\Z"
+        beside = own.keys() - {window_id}
+        self._others.update(beside & self._beside)
+        self._beside = beside
+
+    def find(self, timeout_s: float) -> Window:
+        """The window that the process opened, or opens soon, in place of one that went away: the largest.
+
+        Raises:
+            WindowError: it opens none.
+            DisplayError: the display is gone.
+        """
+        end_s = time.monotonic() + timeout_s
+        while self._owner and psutil.pid_exists(self._owner):
+            found = find_window(self._display, pids={self._owner}, title=self._title, without=self._others)
+            if found is not None:
+                return open_window(self._display, found.id)
+            if time.monotonic() > end_s:
+                break
+            time.sleep(LOOK_EVERY_S)
+        raise WindowError("the game's window was closed")

@@ -48,6 +48,9 @@ from gameon_env.recording.window_lock import WindowLock
 LOOK_EVERY_NS = 100_000_000
 """Windows are moved seldom, and asking where it is costs as much as its picture."""
 
+LOOK_AROUND_NS = 1_000_000_000
+"""How often to look for windows that are opened beside the game's."""
+
 START_FREE_MB = 48.0
 """What must be free to begin: a minute of video, and the room to finish properly."""
 
@@ -74,6 +77,7 @@ class OpenRecording:
         self.notices: list[str] = []
         self.advice: list[str] = []
         self._error: BaseException | None = None
+        self._look_around_ns = 0
         self._stack = ExitStack()
         self._begun = False
         try:
@@ -194,6 +198,9 @@ class OpenRecording:
 
     def _follow_window(self) -> None:
         """In the loop's thread: games open their window anew when they change its size or mode."""
+        if now_ns() >= self._look_around_ns:
+            self._look_around_ns = now_ns() + LOOK_AROUND_NS
+            self._game.picture.look_around()
         if self._windows != self._followed:
             watch = self._open_focus()
             if watch is not None:

@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from Xlib import X
 
 from gameon_env.clock import now_ns
 from gameon_env.data_processing.video_reader import VideoReader
+from gameon_env.desktop import x11
 from gameon_env.desktop.display import PrivateDisplay
 from gameon_env.desktop.region import Region
 from gameon_env.desktop.windows import find_window, open_window
@@ -297,6 +299,41 @@ def test_a_window_that_the_game_opens_anew(
         assert session.frames().t_ns[-1] > session.duration_ns - 300_000_000
         assert {gap.reason for gap in session.gaps() if gap.stream == "all"} <= {"focus"}
     assert verify(recorder.folder) == []
+
+
+@pytest.mark.parametrize("attach", [ATTACH, Attach(monitor=0)], ids=["window", "monitor"])
+def test_nothing_is_recorded_of_another_window_of_the_same_process(
+    desktop: PrivateDisplay, tmp_path: Path, attach: Attach
+) -> None:
+    """Opened while the game was recorded, and used when it is closed; with a title like the game's."""
+    connection = x11.connect(desktop.name)
+    game, mail = (_own_window(connection) for _ in range(2))
+    game.map()
+    connection.sync()
+    game.set_input_focus(X.RevertToPointerRoot, X.CurrentTime)
+    connection.sync()
+    with PhysicalDevices(desktop.name) as person, attached(desktop.name, tmp_path, attach, all_keys=True) as recorder:
+        until(lambda: recorder.status.paused == "")
+        mail.map()
+        connection.sync()
+        assert not recorder.wait(2.5)
+        game.destroy()
+        mail.set_input_focus(X.RevertToPointerRoot, X.CurrentTime)
+        connection.sync()
+        person.press("key:right")
+        person.release("key:right")
+        assert recorder.wait(5)
+    connection.close()
+    assert recorder.end_reason == "the game's window was closed"
+    with Session(recorder.folder) as session:
+        assert "key:right" not in {event.control for event in session.input_events()}
+
+
+def _own_window(connection: Any) -> Any:
+    screen = connection.screen()
+    window = screen.root.create_window(0, 0, 64, 48, 0, screen.root_depth, background_pixel=0x003C00)
+    window.set_wm_name("Small game")
+    return window
 
 
 def test_a_part_of_the_screen_recorded_always_outlives_any_window(desktop: PrivateDisplay, tmp_path: Path) -> None:
