@@ -111,7 +111,7 @@ class GamePicture:
     @property
     def alive(self) -> bool:
         """Whether the window is there; True for a monitor or a region without one."""
-        return self._capture is not None and (self._window is None or self._window.alive)
+        return self._window.alive if self._window is not None else self._capture is not None
 
     def focus(self) -> None:
         """Give the game's window the keyboard, where it has one."""
@@ -127,7 +127,10 @@ class GamePicture:
             WindowError: the window is gone, and no other took its place.
         """
         if self._capture is None:
-            raise WindowError("the game is not running; call reset()")
+            if self._window is None:
+                raise WindowError("the game is not running; call reset()")
+            self._grab_anew()
+            return self.grab()  # it may have moved meanwhile
         try:
             frame = self._capture.grab()
         except CaptureError:
@@ -156,7 +159,7 @@ class GamePicture:
         if self._window is None or self._is_fixed:
             return False
         try:
-            moved = self._astray or self._window.region() != self._whole
+            moved = self._astray or self._capture is None or self._window.region() != self._whole
         except WindowError:
             return False
         if moved:
@@ -199,9 +202,7 @@ class GamePicture:
 
     def close(self) -> None:
         """Let go of the window and the display. May be called twice."""
-        if self._capture is not None:
-            self._capture.close()
-            self._capture = None
+        self._close_capture()
         if self._window is not None:
             self._window.close()
             self._window = None
@@ -224,7 +225,7 @@ class GamePicture:
         self._window = found
         self.windows += 1
         if not self._is_fixed:
-            self._reopen_capture(found.region())
+            self._close_capture()  # the next grab opens one that watches this window, where it is seen
 
     def _open_window(self, timeout_s: float) -> None:
         """Find the window, give it the focus, and look at it.
@@ -290,6 +291,11 @@ class GamePicture:
             return window_search.part_of_screen(self._display, self._attach)
         except ProfileError as error:
             raise WindowError(f"the monitor is gone: {error}") from error
+
+    def _close_capture(self) -> None:
+        if self._capture is not None:
+            self._capture.close()
+            self._capture = None
 
     def _reopen_capture(self, region: Region) -> None:
         self._screen = screen(self._display)

@@ -10,7 +10,7 @@ from Xlib import X
 
 from gameon_env.desktop import x11
 from gameon_env.desktop.display import PrivateDisplay
-from gameon_env.errors import WindowError
+from gameon_env.errors import OffScreenError, WindowError
 from gameon_env.games.game_picture import GamePicture
 from gameon_env.games.profile import Attach
 
@@ -39,6 +39,10 @@ class Windows:
 
     def move(self, window: Any, left: int, top: int) -> None:
         window.configure(x=left, y=top)
+        self._display.sync()
+
+    def lift(self, window: Any) -> None:
+        window.configure(stack_mode=X.Above)
         self._display.sync()
 
     def destroy(self, window: Any) -> None:
@@ -112,7 +116,29 @@ def test_another_window_of_the_games_process_is_none_of_its_successors(
 def test_on_a_monitor_a_window_of_another_title_is_none_of_its_successors(windows: Windows, attached: Any) -> None:
     game = windows.open("Game (level 1)")
     picture = attached(game, Attach(monitor=0))
-    windows.destroy(game)
     windows.open("Mail: Game (level 1)")
+    windows.destroy(game)
     with pytest.raises(WindowError, match="was closed"):
         picture.follow()
+
+
+def test_a_window_that_is_opened_anew_outside_the_screen_is_waited_for(windows: Windows, attached: Any) -> None:
+    """Meanwhile there is no picture, least of all of what is seen now where the game was."""
+    game = windows.open("Game", (20, 10, 64, 48))
+    picture = attached(game, Attach(window="Game"))
+    picture.look_every_ns = 3600 * 10**9
+    picture.grab()
+    anew = windows.open("Game", (1000, 900, 64, 48))
+    windows.destroy(game)
+    windows.open("Mail", (0, 0, 320, 240), RED)
+    for _ in range(2):
+        with pytest.raises(OffScreenError):
+            picture.grab()
+    assert picture.alive
+    assert picture.moved()
+    for left, top in ((100, 50), (30, 40)):
+        windows.move(anew, left, top)
+        windows.lift(anew)
+        pixels = picture.grab().pixels
+        assert (pixels[:, :, 1] == 0x3C).all()
+        assert picture.origin == (left, top)
