@@ -298,11 +298,10 @@ class GamePicture:
             self._capture = None
 
     def _reopen_capture(self, region: Region) -> None:
-        self._screen = screen(self._display)
-        opened = open_capture(self._display, window_search.seen_part(self._screen, region), self._watched)
-        if self._capture is not None:
-            self._capture.close()
-        self._capture, self._whole, self._looked_ns = opened, region, 0
+        now = screen(self._display)
+        opened = open_capture(self._display, window_search.seen_part(now, region), self._watched)
+        self._close_capture()
+        self._capture, self._screen, self._whole, self._looked_ns = opened, now, region, 0
 
     def _look_at(self, region: Region) -> None:
         unsure = not self._is_fixed and (self._capture is None or not self._screen.covers(region))

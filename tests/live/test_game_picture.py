@@ -13,6 +13,7 @@ from gameon_env.desktop.display import PrivateDisplay
 from gameon_env.errors import OffScreenError, WindowError
 from gameon_env.games.game_picture import GamePicture
 from gameon_env.games.profile import Attach
+from tests.screens import resize_screen
 
 GREEN, RED = 0x003C00, 0xC81E1E
 
@@ -55,7 +56,7 @@ class Windows:
 
 @pytest.fixture
 def display() -> Iterator[str]:
-    with PrivateDisplay((240, 320), gl=False) as opened:
+    with PrivateDisplay((480, 640), gl=False) as opened:
         yield opened.name
 
 
@@ -130,7 +131,7 @@ def test_a_window_that_is_opened_anew_outside_the_screen_is_waited_for(windows: 
     picture.grab()
     anew = windows.open("Game", (1000, 900, 64, 48))
     windows.destroy(game)
-    windows.open("Mail", (0, 0, 320, 240), RED)
+    windows.open("Mail", (0, 0, 640, 480), RED)
     for _ in range(2):
         with pytest.raises(OffScreenError):
             picture.grab()
@@ -142,3 +143,20 @@ def test_a_window_that_is_opened_anew_outside_the_screen_is_waited_for(windows: 
         pixels = picture.grab().pixels
         assert (pixels[:, :, 1] == 0x3C).all()
         assert picture.origin == (left, top)
+
+
+def test_a_window_that_comes_back_to_a_screen_that_has_grown_meanwhile(
+    display: str, windows: Windows, attached: Any
+) -> None:
+    """As one of a game that was full-screen in a mode of its own when it was minimised."""
+    resize_screen(display, 320, 240)
+    game = windows.open("Game")
+    picture = attached(game, Attach(window="Game"))
+    picture.grab()
+    resize_screen(display, 640, 480)
+    windows.move(game, 1000, 900)
+    with pytest.raises(OffScreenError):
+        picture.grab()
+    windows.move(game, 500, 400)
+    assert (picture.grab().pixels[:, :, 1] == 0x3C).all()
+    assert picture.origin == (500, 400)
