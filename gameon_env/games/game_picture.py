@@ -11,7 +11,7 @@ from gameon_env.desktop.display import display_alive, screen
 from gameon_env.desktop.process import GameProcess
 from gameon_env.desktop.region import Region
 from gameon_env.desktop.windows import Window, wait_for_window
-from gameon_env.errors import CaptureError, GameCrashError, ProfileError, WindowError
+from gameon_env.errors import CaptureError, GameCrashError, OffScreenError, ProfileError, WindowError
 from gameon_env.events import Frame
 from gameon_env.games import window_search
 from gameon_env.games.game_time import GameTime, RealTime
@@ -155,8 +155,16 @@ class GamePicture:
         return self._fitted(frame)
 
     def moved(self) -> bool:
-        """Whether the window is at another place, or of another size, than when last seen; the next grab follows it."""
-        if self._window is None or self._is_fixed:
+        """Whether the window is at another place, or of another size, than when last seen; the next grab follows it.
+
+        Of a monitor or a region: whether the screen has another size.
+
+        Raises:
+            CaptureError: the display is gone.
+        """
+        if self._is_fixed:
+            return screen(self._display) != self._screen
+        if self._window is None:
             return False
         try:
             moved = self._astray or self._capture is None or self._window.region() != self._whole
@@ -270,15 +278,22 @@ class GamePicture:
             time.sleep(window_search.LOOK_EVERY_S)  # the display, which shows the window, knows no other time
 
     def _grab_anew(self) -> Frame:
-        """Screens change their size, before or after the window does."""
+        """Screens change their size, before or after the window does.
+
+        A window that stays outside is not waited for once more at each picture.
+        """
         end_s = time.monotonic() + RESIZE_TIMEOUT_S
         while True:
             try:
                 self._reopen_capture(self._place())
                 assert self._capture is not None
                 return self._capture.grab()
-            except (CaptureError, WindowError):
-                if time.monotonic() > end_s or not display_alive(self._display):
+            except (CaptureError, WindowError) as error:
+                is_late = time.monotonic() > end_s or not display_alive(self._display)
+                if isinstance(error, OffScreenError) and (is_late or self._capture is None):
+                    self._close_capture()
+                    raise
+                if is_late:
                     raise
             time.sleep(window_search.LOOK_EVERY_S)
 
@@ -288,9 +303,12 @@ class GamePicture:
             return self._window.region()
         assert self._attach is not None
         try:
-            return window_search.part_of_screen(self._display, self._attach)
+            part = window_search.part_of_screen(self._display, self._attach)
         except ProfileError as error:
             raise WindowError(f"the monitor is gone: {error}") from error
+        if part.common(screen(self._display)) is None:  # unlike a window, it does not come back
+            raise WindowError(f"the region {part} is outside the screen now: choose one that is on it")
+        return part
 
     def _close_capture(self) -> None:
         if self._capture is not None:

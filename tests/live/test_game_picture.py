@@ -11,6 +11,7 @@ from Xlib import X
 from gameon_env.desktop import x11
 from gameon_env.desktop.display import PrivateDisplay
 from gameon_env.errors import OffScreenError, WindowError
+from gameon_env.games import window_search
 from gameon_env.games.game_picture import GamePicture
 from gameon_env.games.profile import Attach
 from tests.screens import resize_screen
@@ -160,3 +161,22 @@ def test_a_window_that_comes_back_to_a_screen_that_has_grown_meanwhile(
     windows.move(game, 500, 400)
     assert (picture.grab().pixels[:, :, 1] == 0x3C).all()
     assert picture.origin == (500, 400)
+
+
+def test_a_window_outside_a_screen_that_has_shrunk_is_not_waited_for_at_each_picture(
+    display: str, windows: Windows, attached: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game = windows.open("Game", (500, 400, 64, 48))
+    picture = attached(game, Attach(window="Game"))
+    resize_screen(display, 320, 240)
+    looks = []
+    seen_part = window_search.seen_part
+    monkeypatch.setattr(window_search, "seen_part", lambda *places: (looks.append(places), seen_part(*places))[1])
+    with pytest.raises(OffScreenError):
+        picture.grab()  # once: the window may yet follow
+    looks.clear()
+    with pytest.raises(OffScreenError):
+        picture.grab()
+    assert len(looks) == 1
+    windows.move(game, 20, 10)
+    assert (picture.grab().pixels[:, :, 1] == 0x3C).all()

@@ -271,6 +271,16 @@ def test_a_monitor_that_changes_its_mode(desktop: PrivateDisplay, tmp_path: Path
     assert verify(recorder.folder) == []
 
 
+def test_a_region_that_the_screen_has_no_longer_ends_the_recording(desktop: PrivateDisplay, tmp_path: Path) -> None:
+    """As one on a second monitor that is unplugged."""
+    with attached(desktop.name, tmp_path, Attach(region=(400, 300, 64, 48)), only_focused=False) as recorder:
+        time.sleep(0.3)
+        resize_screen(desktop.name, 320, 240)
+        assert recorder.wait(10)
+    assert recorder.end_reason == "the region 64x48+400+300 is outside the screen now: choose one that is on it"
+    assert verify(recorder.folder) == []
+
+
 @pytest.mark.parametrize("how", ["launched", "attached", "monitor"])
 @pytest.mark.parametrize("at_once", [[], ["--at-once"]])
 def test_a_window_that_the_game_opens_anew(
