@@ -65,6 +65,7 @@ def command(
     A game that does not get ready is shown as it is then. On a display of your own, --still lets you play.
     """
     profile, console = load_profile(game), open_console(soft_wrap=True)
+    digits = {name: reader for name, reader in profile.make_readers().items() if isinstance(reader, Digits)}
     readings: list[Mapping[str, float | None]] = []
     last: Look | None = None  # the only picture that is kept: each step's would fill the memory in minutes
     with shell_words():
@@ -74,7 +75,7 @@ def command(
                 for last in seen:
                     readings.append(last.readings)
                     file = "" if output is None else _save(output / f"look_{len(readings):03}.png", last.pixels)
-                    console.print(f"{last.where}: {_line(profile, last)}{file and f'  {file}'}")
+                    console.print(f"{last.where}: {_line(digits, last)}{file and f'  {file}'}")
             finally:
                 if last is not None:
                     _sum_up(profile, readings, console.print)
@@ -125,13 +126,11 @@ def _readings(profile: Profile, view: GameView) -> dict[str, float | None]:
     return {name: reader.read(view) for name, reader in readers.items() if kinds[name] not in NOT_IN_PICTURES}
 
 
-def _line(profile: Profile, look: Look) -> str:
-    readers = profile.make_readers()
+def _line(digits: Mapping[str, Digits], look: Look) -> str:
     frame = Frame(look.pixels, 0)
     parts = []
     for name, value in look.readings.items():
-        reader = readers[name]
-        found = f" ({reader.text(frame)!r})" if isinstance(reader, Digits) else ""
+        found = f" ({digits[name].text(frame)!r})" if name in digits else ""
         parts.append(f"{name} {'-' if value is None else f'{value:.10g}'}{found}")
     height, width = look.pixels.shape[:2]
     return f"{width}x{height}  {'  '.join(parts)}".rstrip()

@@ -251,14 +251,14 @@ def test_a_killed_parent_leaves_nothing(mode: str, time_kind: str) -> None:
         "    while True:\n"
         "        envs.step(envs.action_space.sample())\n"
     )
-    agent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert agent.stdout is not None
-    assert len(agent.stdout.readline().split()) == 2
-    family = psutil.Process(agent.pid).children(recursive=True)
-    assert len(family) >= 6  # two displays, two games, two watchdogs
-    agent.kill()
-    agent.wait()
-    agent.stdout.close()
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as agent:
+        assert agent.stdout is not None
+        try:
+            assert len(agent.stdout.readline().split()) == 2
+            family = psutil.Process(agent.pid).children(recursive=True)
+            assert len(family) >= 6  # two displays, two games, two watchdogs
+        finally:
+            agent.kill()
     deadline = time.monotonic() + 60
 
     def alive() -> list[psutil.Process]:

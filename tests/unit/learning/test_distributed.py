@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from gameon_env.data_processing.trajectory import load_episodes
 from gameon_env.errors import PolicyError
 from gameon_env.learning.augmentation import augment
 from gameon_env.learning.batch_part import BatchPart
 from gameon_env.learning.distributed import TrainingGroup, is_main_process, training_group
-from gameon_env.learning.policy import read_policy
+from gameon_env.learning.policy import Policy, read_policy
 from tests.unit.learning import train_in_parts
 from tests.unit.learning.dot_task import write_episodes
 
@@ -78,10 +79,18 @@ def test_the_command_learns_the_same_under_torchrun(tmp_path: Path) -> None:
         for name in ("train_loss", "validation_loss"):
             assert together[name] == pytest.approx(alone[name], rel=0.02), name
         assert together["axis_error"] == pytest.approx(alone["axis_error"], abs=0.02)
-        assert together["f1"].keys() == alone["f1"].keys()  # after two passes they hang on the last digit of a loss
     (spec, weights), (other, others) = (read_policy(tmp_path / f"{name}.safetensors") for name in ("one", "two"))
     assert spec.network_kwargs == other.network_kwargs
     assert {name: array.shape for name, array in weights.items()} == {n: a.shape for n, a in others.items()}
+    # What is pressed hangs on thresholds amid likelihoods that differ by 0.01 after two passes: these agree themselves.
+    video = load_episodes(tmp_path / "data")[0].video()
+    seen = [np.concatenate((video[max(row - 1, 0)], video[row]), axis=2) for row in range(40)]
+    answers = [
+        spec.head.probabilities(np.stack([policy._run(stacked) for stacked in seen]))
+        for policy in (Policy(spec, weights, device="cpu"), Policy(other, others, device="cpu"))
+    ]
+    for alone, together, tolerance in zip(*answers, (0.008, 0.02), strict=True):  # of buttons, and of axes
+        np.testing.assert_allclose(together, alone, rtol=0, atol=tolerance)
 
 
 def test_parts_are_a_whole() -> None:
